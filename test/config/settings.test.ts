@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { readSettings, SettingsError } from '../../src/config/settings.js';
+
+const KEY = Buffer.alloc(32, 7).toString('base64');
+const URL = 'postgres://user:hunter2@db.example.com:5432/im';
+
+function faultsOf(env: NodeJS.ProcessEnv): readonly string[] {
+  try {
+    readSettings(env);
+  } catch (error) {
+    if (error instanceof SettingsError) return error.faults;
+    throw error;
+  }
+  return [];
+}
+
+describe('the settings', () => {
+  it('need nothing: an embedded database, any origin, this machine only', () => {
+    expect(readSettings({})).toEqual({
+      host: '127.0.0.1',
+      port: 3000,
+      databaseUrl: undefined,
+      databasePoolSize: 10,
+      dataDir: '.data',
+      sealingKeys: undefined,
+      corsOrigins: '*',
+      logLevel: 'info',
+      production: false,
+    });
+  });
+
+  it('let no page call from a browser when there is a DATABASE_URL, unless told', () => {
+    const env = { DATABASE_URL: URL, SECRETS_KEY: KEY };
+    expect(readSettings(env).corsOrigins).toEqual([]);
+    expect(
+      readSettings({ ...env, CORS_ORIGINS: 'https://a.example,http://localhost:8080' }).corsOrigins,
+    ).toEqual(['https://a.example', 'http://localhost:8080']);
+    expect(readSettings({ CORS_ORIGINS: 'none' }).corsOrigins).toEqual([]);
+  });
+
+  it('take several sealing keys, the first of which seals', () => {
+    const { sealingKeys } = readSettings({ DATABASE_URL: URL, SECRETS_KEY: `2027:${KEY},2026:${KEY}` });
+    expect([...(sealingKeys?.keys() ?? [])]).toEqual(['2027', '2026']);
+  });
+
+  it.each([
+    [{ PORT: '70000' }, 'PORT: must be a whole number from 0 to 65535, not "70000"'],
+    [{ PORT: '' }, 'PORT: must be a whole number from 0 to 65535, not ""'],
+    [{ HOST: '' }, 'HOST: must not be empty'],
+    [{ DATABASE_POOL_SIZE: '0' }, 'DATABASE_POOL_SIZE: must be a whole number from 1 to 999, not "0"'],
+    [{ LOG_LEVEL: 'loud' }, 'LOG_LEVEL: must be one of error, warn, info, debug, not "loud"'],
+    [
+      { CORS_ORIGINS: 'https://a.example/' },
+      'CORS_ORIGINS: "https://a.example/" is not an origin such as https://chat.example.com (or use * or none)',
+    ],
+    [
+      { DATABASE_URL: '', SECRETS_KEY: KEY },
+      'DATABASE_URL: must have the form postgres://user:password@host:5432/database',
+    ],
+    [
+      { DATABASE_URL: 'mysql://user:hunter2@db/im', SECRETS_KEY: KEY },
+      'DATABASE_URL: must have the form postgres://user:password@host:5432/database',
+    ],
+    [
+      { DATABASE_URL: URL },
+      'SECRETS_KEY: is required with DATABASE_URL (base64 of 32 bytes: openssl rand -base64 32)',
+    ],
+    [{ SECRETS_KEY: '' }, 'SECRETS_KEY: entry 1: not the base64 of 32 bytes (44 characters, the last one =)'],
+    [{ SECRETS_KEY: `${KEY},${KEY}` }, 'SECRETS_KEY: entry 2: the key id "default" is there twice'],
+    [
+      { SECRETS_KEY: `bad id:${KEY}` },
+      'SECRETS_KEY: entry 1: a key id is 1 to 32 characters of A-Z a-z 0-9 _ -',
+    ],
+    [
+      { SECRETS_KEY: Buffer.alloc(31).toString('base64') },
+      'SECRETS_KEY: entry 1: not the base64 of 32 bytes (44 characters, the last one =)',
+    ],
+  ])('refuse %j', (env, fault) => {
+    expect(faultsOf(env)).toEqual([fault]);
+  });
+
+  it('report every mistake at once', () => {
+    expect(faultsOf({ PORT: 'x', LOG_LEVEL: 'x', DATABASE_URL: URL })).toHaveLength(3);
+  });
+
+  it('never repeat a secret', () => {
+    const faults = faultsOf({ DATABASE_URL: `x${URL}`, SECRETS_KEY: 'topsecret' }).join();
+    expect(faults).not.toContain('hunter2');
+    expect(faults).not.toContain('topsecret');
+  });
+});
