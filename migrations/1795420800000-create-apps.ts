@@ -1,0 +1,72 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+export class CreateApps1795420800000 implements MigrationInterface {
+  async up(queryRunner: QueryRunner): Promise<void> {
+    // An id is joined with ":" into the signed message, unescaped; src/apps/ids.ts has the same rule.
+    await queryRunner.query(`
+      CREATE TABLE apps (
+        app_id text PRIMARY KEY CHECK (app_id ~ '^[^:\\u0001-\\u001f\\u007f-\\u009f]{1,64}$'),
+        name text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 200),
+        disabled boolean NOT NULL DEFAULT false,
+        identity text NOT NULL CHECK (identity IN ('none', 'jwt')),
+        timestamp_format text NOT NULL DEFAULT 'seconds.micros'
+          CHECK (timestamp_format IN ('seconds.micros', 'seconds', 'milliseconds')),
+        membership text NOT NULL DEFAULT 'off' CHECK (membership IN ('off', 'where-registered', 'required')),
+        max_members integer NOT NULL DEFAULT 500 CHECK (max_members >= 1),
+        created_at timestamptz NOT NULL DEFAULT now(),
+        updated_at timestamptz NOT NULL DEFAULT now()
+      )`);
+    await queryRunner.query(`
+      CREATE TABLE app_master_keys (
+        app_id text NOT NULL REFERENCES apps ON DELETE CASCADE,
+        version integer NOT NULL CHECK (version >= 1),
+        sealed_key text NOT NULL CHECK (sealed_key ~ '^v1\\.[A-Za-z0-9_-]{1,32}\\.[A-Za-z0-9_-]+$'),
+        active_from timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (app_id, version)
+      )`);
+    await queryRunner.query(`
+      CREATE FUNCTION apps_set_updated_at() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        NEW.updated_at := now();
+        RETURN NEW;
+      END
+      $$`);
+    await queryRunner.query(`
+      CREATE TRIGGER apps_set_updated_at BEFORE UPDATE ON apps
+      FOR EACH ROW EXECUTE FUNCTION apps_set_updated_at()`);
+
+    const comments: Record<string, string> = {
+      'TABLE apps': 'The apps this service signs for. Written by migrations.',
+      'COLUMN apps.app_id':
+        'The app id of the IM platform, as it stands in signed messages: 1 to 64 characters, no colon, no control character.',
+      'COLUMN apps.name': 'For people.',
+      'COLUMN apps.disabled': 'True: nothing is signed for the app.',
+      'COLUMN apps.identity':
+        'How a caller proves to be the client it names. none: not at all, open to everyone; jwt: a bearer token. On purpose without a default.',
+      'COLUMN apps.timestamp_format':
+        'The timestamp that is signed and answered: seconds.micros (1450166986.392033), seconds or milliseconds.',
+      'COLUMN apps.membership':
+        'Whether conversation rules decide: off; where-registered: for conversations that are registered; required: unregistered ones are refused.',
+      'COLUMN apps.max_members': 'The most member ids one request may name.',
+      'COLUMN apps.created_at': 'When the app was registered.',
+      'COLUMN apps.updated_at': 'When the row last changed; kept by a trigger.',
+      'TABLE app_master_keys':
+        'The versions of the master key of each app. In force is the one with the latest active_from not in the future, the higher version where two are equal.',
+      'COLUMN app_master_keys.app_id': 'The app the key belongs to.',
+      'COLUMN app_master_keys.version':
+        'Counts up from 1 for each app; part of what the sealed key is bound to.',
+      'COLUMN app_master_keys.sealed_key':
+        'AES-256-GCM under SECRETS_KEY, bound to app and version: v1.<sealing key id>.<base64url>. Never a plain key.',
+      'COLUMN app_master_keys.active_from':
+        'From when on this key signs; in the future for a scheduled rotation.',
+    };
+    for (const [subject, text] of Object.entries(comments)) {
+      await queryRunner.query(`COMMENT ON ${subject} IS '${text}'`);
+    }
+  }
+
+  async down(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query('DROP TABLE app_master_keys, apps');
+    await queryRunner.query('DROP FUNCTION apps_set_updated_at');
+  }
+}

@@ -1,0 +1,66 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { Repository } from 'typeorm';
+import type { SealingKeys } from '../config/secrets-key.js';
+import { Problem } from '../operations/problem.js';
+import { keyInForce } from './app-master-key.entity.js';
+import { App } from './app.entity.js';
+import { masterKeyPurpose, open, SealError } from './sealing.js';
+
+export const SEALING_KEYS = Symbol('SEALING_KEYS');
+
+/** The registered apps and their master keys. */
+@Injectable()
+export class AppRegistry {
+  constructor(
+    @InjectRepository(App) private readonly apps: Repository<App>,
+    @Inject(SEALING_KEYS) private readonly sealingKeys: SealingKeys,
+  ) {}
+
+  /** The app with all versions of its key, in one query. @throws {Problem} `app_not_found`, `app_disabled` */
+  async find(appId: string): Promise<App> {
+    const [app] = await this.apps.find({ where: { appId }, relations: { masterKeys: true } });
+    if (app === undefined) throw new Problem('app_not_found', 'No app is registered under this id.');
+    if (app.disabled) throw new Problem('app_disabled', 'The app is disabled; nothing is signed for it.');
+    return app;
+  }
+
+  /**
+   * The master key that signs for the app at a moment, opened.
+   *
+   * @param now milliseconds since 1970.
+   * @throws {Problem} `unavailable` when the app has no key in force or it does not open; the reason is its `cause`.
+   */
+  masterKey(app: App, now: number): string {
+    const key = keyInForce(app.masterKeys, now);
+    if (key === undefined) throw new Problem('unavailable', 'The app has no master key in force.');
+    try {
+      return open(key.sealedKey, masterKeyPurpose(app.appId, key.version), this.sealingKeys);
+    } catch (error) {
+      if (!(error instanceof SealError)) throw error;
+      const cause = new Error(`Master key ${key.version} of app ${app.appId}: ${error.message}`);
+      throw new Problem('unavailable', "The app's master key cannot be used.", { cause });
+    }
+  }
+
+  /**
+   * Opens the key in force of every enabled app, so that a wrong `SECRETS_KEY` shows at the start and not at the first login.
+   *
+   * @returns how many opened, and one line for each that did not.
+   */
+  async probe(now: number): Promise<{ opened: number; faults: string[] }> {
+    const apps = await this.apps.find({ where: { disabled: false }, relations: { masterKeys: true } });
+    const faults: string[] = [];
+    for (const app of apps) {
+      try {
+        this.masterKey(app, now);
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        faults.push(
+          error.cause instanceof Error ? error.cause.message : `App ${app.appId} has no master key in force`,
+        );
+      }
+    }
+    return { opened: apps.length - faults.length, faults };
+  }
+}

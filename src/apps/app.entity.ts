@@ -1,0 +1,40 @@
+import { Column, Entity, OneToMany, PrimaryColumn, type Relation } from 'typeorm';
+import { AppMasterKey } from './app-master-key.entity.js';
+
+export type Identity = 'none' | 'jwt';
+export type TimestampFormat = 'seconds.micros' | 'seconds' | 'milliseconds';
+export type Membership = 'off' | 'where-registered' | 'required';
+
+/** A registered app. Its rows are written by migrations. */
+@Entity({ name: 'apps' })
+export class App {
+  @PrimaryColumn({ name: 'app_id', type: 'text' })
+  appId!: string;
+
+  @Column({ type: 'text' })
+  name!: string;
+
+  @Column({ type: 'boolean' })
+  disabled!: boolean;
+
+  @Column({ type: 'text' })
+  identity!: Identity;
+
+  @Column({ name: 'timestamp_format', type: 'text' })
+  timestampFormat!: TimestampFormat;
+
+  @Column({ type: 'text' })
+  membership!: Membership;
+
+  @Column({ name: 'max_members', type: 'integer' })
+  maxMembers!: number;
+
+  @Column({ name: 'created_at', type: 'timestamptz', insert: false, update: false })
+  createdAt!: Date;
+
+  @Column({ name: 'updated_at', type: 'timestamptz', insert: false, update: false })
+  updatedAt!: Date;
+
+  @OneToMany(() => AppMasterKey, (key) => key.app)
+  masterKeys!: Relation<AppMasterKey>[];
+}

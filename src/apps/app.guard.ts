@@ -1,0 +1,21 @@
+import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import { AppRegistry } from './app-registry.js';
+import type { App } from './app.entity.js';
+
+/** A request after the guard: the app it names, as it stood when the request came. */
+export interface AppRequest extends FastifyRequest<{ Params: { app_id?: string } }> {
+  app: App;
+}
+
+/** Lets a request through when the app it names is registered and not disabled. */
+@Injectable()
+export class AppGuard implements CanActivate {
+  constructor(private readonly registry: AppRegistry) {}
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const request = context.switchToHttp().getRequest<AppRequest>();
+    request.app = await this.registry.find(request.params.app_id ?? '');
+    return true;
+  }
+}

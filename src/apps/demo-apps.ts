@@ -1,0 +1,25 @@
+import type { DataSource } from 'typeorm';
+import type { SealingKeys } from '../config/secrets-key.js';
+import { masterKeyPurpose, seal } from './sealing.js';
+
+export const DEMO_APP_IDS = ['1', '2'] as const;
+
+/** Public on purpose: it is for trying the service out, so that anyone can recompute a signature. */
+export const DEMO_MASTER_KEY = 'demo-master-key';
+
+/** Makes the demo apps that are not there yet; what is there stays as it is. Only ever called for an embedded database. */
+export async function makeDemoApps(dataSource: DataSource, keys: SealingKeys): Promise<void> {
+  for (const appId of DEMO_APP_IDS) {
+    await dataSource.transaction(async (transaction) => {
+      const made: unknown[] = await transaction.query(
+        `INSERT INTO apps (app_id, name, identity) VALUES ($1, $2, 'none') ON CONFLICT DO NOTHING RETURNING app_id`,
+        [appId, `Demo ${appId}`],
+      );
+      if (made.length === 0) return;
+      await transaction.query(
+        'INSERT INTO app_master_keys (app_id, version, sealed_key) VALUES ($1, 1, $2)',
+        [appId, seal(DEMO_MASTER_KEY, masterKeyPurpose(appId, 1), keys)],
+      );
+    });
+  }
+}

@@ -1,0 +1,40 @@
+import { Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { Settings } from '../config/settings.js';
+import { serviceDataSource } from './data-source-options.js';
+import { DatabaseServer } from './database-server.js';
+import { DatabaseServerModule } from './database-server.module.js';
+import { migrate, PendingMigrationsError, pendingMigrations } from './migrate.js';
+
+@Module({
+  imports: [
+    TypeOrmModule.forRootAsync({
+      imports: [DatabaseServerModule],
+      inject: [DatabaseServer, Settings],
+      useFactory: async (server: DatabaseServer, settings: Settings) => {
+        const url = await server.url();
+        await prepareSchema(url, server.embedded);
+        return {
+          ...serviceDataSource(url, settings.databasePoolSize),
+          autoLoadEntities: true,
+          // A database that is away at the start is the operator's to mend, who is told at once.
+          retryAttempts: 0,
+          verboseRetryLog: false,
+        };
+      },
+    }),
+    DatabaseServerModule,
+  ],
+  exports: [DatabaseServerModule],
+})
+export class DatabaseModule {}
+
+/** An embedded database is migrated at the start; any other by `npm run migrate`, at a moment its operator chooses. */
+async function prepareSchema(url: string, embedded: boolean): Promise<void> {
+  if (embedded) {
+    await migrate(url);
+    return;
+  }
+  const pending = await pendingMigrations(url);
+  if (pending.length > 0) throw new PendingMigrationsError(pending);
+}

@@ -1,0 +1,70 @@
+import { randomBytes } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { masterKeyPurpose, open, seal, SealError, sealingKeyId } from '../../src/apps/sealing.js';
+
+const old = randomBytes(32);
+const current = randomBytes(32);
+const keys = new Map([
+  ['2027', current],
+  ['2026', old],
+]);
+const purpose = masterKeyPurpose('1', 1);
+
+describe('a sealed value', () => {
+  it('opens to what was sealed, whatever it is', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), (plain) => {
+        expect(open(seal(plain, purpose, keys), purpose, keys)).toBe(plain);
+      }),
+    );
+  });
+
+  it('differs each time, and holds nothing of the plain text', () => {
+    const one = seal('plain-text', purpose, keys);
+    expect(one).not.toBe(seal('plain-text', purpose, keys));
+    expect(Buffer.from(one.split('.')[2] ?? '', 'base64url').includes('plain-text')).toBe(false);
+  });
+
+  it('is made with the first key and opens with any that is configured', () => {
+    expect(sealingKeyId(seal('x', purpose, keys))).toBe('2027');
+    const older = seal('x', purpose, new Map([['2026', old]]));
+    expect(sealingKeyId(older)).toBe('2026');
+    expect(open(older, purpose, keys)).toBe('x');
+  });
+
+  it.each([
+    ['another app', masterKeyPurpose('2', 1)],
+    ['another version', masterKeyPurpose('1', 2)],
+  ])('does not open when copied to %s', (_place, elsewhere) => {
+    expect(() => open(seal('x', purpose, keys), elsewhere, keys)).toThrow(SealError);
+  });
+
+  it('does not open with any one bit changed', () => {
+    const sealed = seal('x', purpose, keys);
+    const [version, id, encoded = ''] = sealed.split('.');
+    const bytes = Buffer.from(encoded, 'base64url');
+    for (let bit = 0; bit < bytes.length * 8; bit++) {
+      const changed = Buffer.from(bytes);
+      changed.writeUInt8(changed.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
+      const forged = [version, id, changed.toString('base64url')].join('.');
+      expect(() => open(forged, purpose, keys)).toThrow(SealError);
+    }
+  });
+
+  it('names the key it needs when that is not configured', () => {
+    const sealed = seal('x', purpose, new Map([['2025', randomBytes(32)]]));
+    expect(() => open(sealed, purpose, keys)).toThrow(
+      'it is sealed with the key "2025", which SECRETS_KEY does not hold',
+    );
+  });
+
+  it('does not open with another key of the same id', () => {
+    const sealed = seal('x', purpose, new Map([['2027', randomBytes(32)]]));
+    expect(() => open(sealed, purpose, keys)).toThrow('it does not open with the key "2027"');
+  });
+
+  it.each(['', 'plain', 'v1.2027.', 'v1.2027.AAAA', 'v2.2027.AAAA', 'v1..AAAA'])('is not %j', (text) => {
+    expect(() => open(text, purpose, keys)).toThrow('it is not a sealed value');
+  });
+});
