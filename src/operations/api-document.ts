@@ -1,0 +1,27 @@
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import packageJson from '#package' with { type: 'json' };
+
+/** Serves the API document, made from the code: `/openapi.json` for programs, `/docs` for people. */
+export function serveApiDocument(app: NestFastifyApplication): void {
+  const document = SwaggerModule.createDocument(
+    app,
+    new DocumentBuilder()
+      .setOpenAPIVersion('3.1.0')
+      .setTitle(packageJson.name)
+      .setDescription(packageJson.description)
+      .setVersion(packageJson.version)
+      .build(),
+  );
+  // A route with several paths is described by its first: an operation stands in the document once.
+  const seen = new Set<string | undefined>();
+  for (const [path, { get }] of Object.entries(document.paths)) {
+    if (seen.has(get?.operationId)) Reflect.deleteProperty(document.paths, path);
+    seen.add(get?.operationId);
+  }
+  SwaggerModule.setup('docs', app, document, {
+    jsonDocumentUrl: 'openapi.json',
+    raw: ['json'],
+    customSiteTitle: packageJson.name,
+  });
+}

@@ -1,0 +1,98 @@
+import { randomUUID } from 'node:crypto';
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { Settings } from '../config/settings.js';
+import { serveApiDocument } from './api-document.js';
+import { Problem, problemDetails } from './problem.js';
+import { ProblemFilter, sendProblem } from './problem.filter.js';
+
+/** 500 member ids of 64 ASCII characters, with the rest of the path, fit (DESIGN, "The contract"). */
+const MAX_URL_BYTES = 64 * 1024;
+
+/** The request line and all headers together; Node's own limit of 16 KiB would cut a long member list. */
+const MAX_HEAD_BYTES = 2 * MAX_URL_BYTES;
+
+/** Seconds a browser may remember that it may call. */
+const CORS_MAX_AGE = 86_400;
+
+/** The HTTP server, with its limits raised to what the contract promises and every refusal of its own as problem details. */
+export function httpAdapter(): FastifyAdapter {
+  return new FastifyAdapter({
+    http: { maxHeaderSize: MAX_HEAD_BYTES },
+    genReqId: () => randomUUID(),
+    routerOptions: { maxParamLength: MAX_URL_BYTES, ignoreTrailingSlash: true },
+    frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
+      sendProblem(error.statusCode === 414 ? tooLong() : malformed(), request, reply);
+    },
+    clientErrorHandler: refuseUnparsed,
+  });
+}
+
+/** What every application of this service has, in production and in tests: refusals, CORS, the URL's limit, the API document. */
+export function setUpHttp(app: NestFastifyApplication): void {
+  const { corsOrigins } = app.get(Settings);
+  app.useGlobalFilters(new ProblemFilter());
+  app.enableCors({
+    origin: corsOrigins === '*' ? '*' : [...corsOrigins],
+    methods: ['GET', 'HEAD'],
+    allowedHeaders: ['Authorization'],
+    exposedHeaders: ['Retry-After', 'WWW-Authenticate'],
+    maxAge: CORS_MAX_AGE,
+  });
+  app
+    .getHttpAdapter()
+    .getInstance()
+    .addHook('onRequest', (request, reply, done) => {
+      if (request.originalUrl.length > MAX_URL_BYTES) {
+        sendProblem(tooLong(), request, reply);
+        return;
+      }
+      dropEmptyParams(request.params as Record<string, string>);
+      done();
+    });
+  serveApiDocument(app);
+}
+
+function malformed(): Problem {
+  return new Problem('malformed_url', 'The URL is not percent-encoded UTF-8.');
+}
+
+function tooLong(): Problem {
+  return new Problem('uri_too_long', `The URL may have at most ${MAX_URL_BYTES} bytes.`);
+}
+
+/** Nest answers an empty part of a path (`//`) with "not found"; as an absent one it reaches the guard, which has a code for it. */
+function dropEmptyParams(params: Record<string, string>): void {
+  for (const name in params) if (params[name] === '') Reflect.deleteProperty(params, name);
+}
+
+/** Answers what Node's HTTP parser gave up on; there is no request to answer through. */
+function refuseUnparsed(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const problem = unparsed(error.code);
+  const body = JSON.stringify(problemDetails(problem, '', randomUUID()));
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? ''}\r\n` +
+      'Content-Type: application/problem+json\r\nCache-Control: no-store\r\nConnection: close\r\n' +
+      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
+
+function unparsed(code: string | undefined): Problem {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new Problem(
+        'uri_too_long',
+        `The URL (at most ${MAX_URL_BYTES} bytes) or the headers are too long.`,
+      );
+    case 'HPE_INVALID_URL':
+      return malformed();
+    default:
+      return new Problem('malformed_url', 'This is not a well-formed HTTP request.');
+  }
+}

@@ -1,0 +1,44 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter, Logger, NotFoundException } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Problem, problemDetails } from './problem.js';
+
+/** Turns everything that is thrown while a request is answered into problem details. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  private readonly logger = new Logger('Problem');
+
+  catch(thrown: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    const request = http.getRequest<FastifyRequest>();
+    const problem = asProblem(thrown);
+    // A refusal is the caller's affair; what the service could not do is the operator's.
+    if (problem.status >= 500) {
+      this.logger.error(`${request.id} ${problem.code}: ${reason(problem.cause) ?? problem.detail}`);
+    }
+    sendProblem(problem, request, http.getResponse<FastifyReply>());
+  }
+}
+
+/** What the service did not foresee is answered as `unavailable`: no signature, and nothing of the fault. */
+export function asProblem(thrown: unknown): Problem {
+  if (thrown instanceof Problem) return thrown;
+  if (thrown instanceof NotFoundException) {
+    return new Problem(
+      'route_not_found',
+      'No route has this method and path; signatures are asked for with GET.',
+    );
+  }
+  return new Problem('unavailable', 'The service cannot answer right now.', { cause: thrown });
+}
+
+export function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply): void {
+  void reply
+    .code(problem.status)
+    .headers({ ...problem.headers, 'Cache-Control': 'no-store' })
+    .type('application/problem+json')
+    .send(JSON.stringify(problemDetails(problem, request.originalUrl, request.id)));
+}
+
+function reason(cause: unknown): string | undefined {
+  return cause instanceof Error ? (cause.stack ?? cause.message) : undefined;
+}

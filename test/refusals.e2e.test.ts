@@ -1,0 +1,232 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type ProblemCode, type ProblemDetails, PROBLEMS } from '../src/operations/problem.js';
+import { masterKeyPurpose, seal } from '../src/apps/sealing.js';
+import { rawRequest } from './support/raw-request.js';
+import { startService, type TestService } from './support/service.js';
+
+const SECRET = 'the-plain-master-key-of-the-tests';
+
+let service: TestService;
+
+beforeAll(async () => {
+  service = await startService();
+  await service.registerApp('disabled', SECRET, { disabled: true });
+  await service.registerApp('small', SECRET, { max_members: 2 });
+  await service.registerApp('jwt', SECRET, { identity: 'jwt' });
+  await service.registerApp('ruled', SECRET, { membership: 'where-registered' });
+  await service.registerApp('keyless', SECRET);
+  await service.database.query(`DELETE FROM app_master_keys WHERE app_id = 'keyless'`);
+  await service.registerApp('future', SECRET);
+  await service.database.query(
+    `UPDATE app_master_keys SET active_from = now() + interval '1 hour' WHERE app_id = 'future'`,
+  );
+  await service.registerApp('copied', SECRET);
+  await service.database.query(
+    `UPDATE app_master_keys SET sealed_key = (SELECT sealed_key FROM app_master_keys WHERE app_id = '1') WHERE app_id = 'copied'`,
+  );
+  await service.registerApp('foreign', SECRET);
+  await service.database.query(`UPDATE app_master_keys SET sealed_key = $1 WHERE app_id = 'foreign'`, [
+    seal(SECRET, masterKeyPurpose('foreign', 1), new Map([['other', randomBytes(32)]])),
+  ]);
+});
+
+afterAll(async () => {
+  try {
+    const login = await fetch(`${service.url}/signature/login/1/a`);
+    expect(login.status, 'the service is up after everything it was sent').toBe(200);
+    expect(service.logged.join('\n')).not.toContain(SECRET);
+  } finally {
+    await service.close();
+  }
+});
+
+function expectProblem(status: number, type: string | null, body: string, code: ProblemCode): ProblemDetails {
+  const problem = JSON.parse(body) as ProblemDetails;
+  expect(problem.code, body).toBe(code);
+  expect(status).toBe(PROBLEMS[code].status);
+  expect(type).toMatch(/^application\/problem\+json/);
+  expect(Object.keys(problem).sort()).toEqual(
+    ['type', 'title', 'status', 'detail', 'instance', 'code', 'request_id'].sort(),
+  );
+  expect(problem).toMatchObject({
+    type: `urn:im-signature:problem:${code}`,
+    title: PROBLEMS[code].title,
+    status,
+  });
+  expect(problem.request_id).toMatch(/^[0-9a-f-]{36}$/);
+  expect(body).not.toMatch(/\.[jt]s:\d|node_modules|SELECT/);
+  return problem;
+}
+
+async function refused(path: string, code: ProblemCode, init?: RequestInit): Promise<ProblemDetails> {
+  const response = await fetch(`${service.url}${path}`, init);
+  expect(response.headers.get('cache-control')).toBe('no-store');
+  return expectProblem(response.status, response.headers.get('content-type'), await response.text(), code);
+}
+
+async function refusedRaw(
+  target: Uint8Array | string,
+  code: ProblemCode,
+  options = {},
+): Promise<ProblemDetails> {
+  const { status, head, body } = await rawRequest(service.url, target, options);
+  return expectProblem(status, /^content-type: (.*)$/im.exec(head)?.[1] ?? null, body, code);
+}
+
+const LONG = 'a'.repeat(65);
+
+describe('a request is refused with its code', () => {
+  it.each<[string, ProblemCode]>([
+    // ids, in every place they can stand
+    ['/signature/login//a', 'invalid_app_id'],
+    [`/signature/login/${LONG}/a`, 'invalid_app_id'],
+    ['/signature/login/a%3Ab/a', 'invalid_app_id'],
+    ['/signature/login/a:b/a', 'invalid_app_id'],
+    ['/signature/login/%00/a', 'invalid_app_id'],
+    ['/signature/login/1/', 'invalid_client_id'],
+    ['/signature/login/1', 'invalid_client_id'],
+    [`/signature/login/1/${LONG}`, 'invalid_client_id'],
+    ['/signature/login/1/a:b', 'invalid_client_id'],
+    ['/signature/login/1/a%0Ab', 'invalid_client_id'],
+    ['/signature/login/1/%C2%85', 'invalid_client_id'],
+    ['/signature/conversion/1//b', 'invalid_client_id'],
+    ['/signature/invite/1/a//b', 'invalid_conversion_id'],
+    [`/signature/invite/1/a/${LONG}/b`, 'invalid_conversion_id'],
+    ['/signature/kick/1/a/c%3Ad/b', 'invalid_conversion_id'],
+    ['/signature/conversion/1/a/b:', 'invalid_member_id'],
+    ['/signature/conversion/1/a/:b', 'invalid_member_id'],
+    ['/signature/conversion/1/a/b::c', 'invalid_member_id'],
+    [`/signature/invite/1/a/c/${LONG}`, 'invalid_member_id'],
+    ['/signature/kick/1/a/c/b%7F', 'invalid_member_id'],
+    // member lists
+    ['/signature/conversion/1/a/c:b', 'members_not_sorted'],
+    ['/signature/kick/1/a/c/', 'members_required'],
+    ['/signature/kick/1/a/c', 'members_required'],
+    ['/signature/conversion/small/a/b:c:d', 'too_many_members'],
+    // bytes that are not UTF-8, lone surrogates among them
+    ['/signature/login/1/%ff', 'malformed_url'],
+    ['/signature/login/1/%zz', 'malformed_url'],
+    ['/signature/login/1/%', 'malformed_url'],
+    ['/signature/login/1/%ED%A0%80', 'malformed_url'],
+    ['/signature/login/%ff/1', 'malformed_url'],
+    // apps
+    ['/signature/login/unknown/a', 'app_not_found'],
+    ['/signature/login/disabled/a', 'app_disabled'],
+    ['/signature/login/jwt/a', 'identity_required'],
+    ['/signature/invite/ruled/a/c/b', 'not_permitted'],
+    ['/signature/kick/ruled/a/c/b', 'not_permitted'],
+    // formats
+    ['/signature/login/1/a?format=', 'invalid_format'],
+    ['/signature/login/1/a?format=SDK', 'invalid_format'],
+    ['/signature/login/1/a?format=sdk&format=sdk', 'invalid_format'],
+    // addresses
+    ['/', 'route_not_found'],
+    ['/signature', 'route_not_found'],
+    ['/signature/login', 'route_not_found'],
+    ['/signature/login/1/a/b', 'route_not_found'],
+    ['/signature/Login/1/a', 'route_not_found'],
+    ['/signature/create/1/a', 'route_not_found'],
+    ['/signature/constructor/1/a', 'route_not_found'],
+  ])('%s: %s', async (path, code) => {
+    await refused(path, code);
+  });
+
+  it.each(['POST', 'PUT', 'PATCH', 'DELETE', 'PROPFIND'])('%s: route_not_found', async (method) => {
+    await refused('/signature/login/1/a', 'route_not_found', { method });
+  });
+
+  it('a method that HTTP does not know', async () => {
+    await refusedRaw('/signature/login/1/a', 'malformed_url', { method: 'SIGN' });
+  });
+
+  it('501 members, where the app allows 500', async () => {
+    const members = Array.from({ length: 501 }, (_, i) => String(i).padStart(3, '0')).join(':');
+    const { detail } = await refused(`/signature/invite/1/a/c/${members}`, 'too_many_members');
+    expect(detail).toBe('There are 501 member ids; the app allows 500.');
+  });
+
+  it('a URL of more than 64 KiB, however much more', async () => {
+    for (const length of [65_537, 100_000, 200_000, 1_000_000]) {
+      await refusedRaw(`/signature/conversion/1/a/${'b:'.repeat(length / 2)}`, 'uri_too_long');
+    }
+    await refusedRaw(`/signature/login/1/a?x=${'b'.repeat(65_536)}`, 'uri_too_long');
+  });
+
+  it('headers without end', async () => {
+    await refusedRaw('/signature/login/1/a', 'uri_too_long', { headers: [`X: ${'b'.repeat(300_000)}`] });
+  });
+
+  it('raw bytes that are not percent-encoded, UTF-8 or not', async () => {
+    await refusedRaw(Buffer.from('/signature/login/1/小明'), 'malformed_url');
+    await refusedRaw(Buffer.from('/signature/login/1/\xff', 'latin1'), 'malformed_url');
+  });
+});
+
+describe('the detail of a refusal', () => {
+  it('has the right order of unsorted members', async () => {
+    const { detail } = await refused('/signature/invite/1/a/c/9:10:%E5%B0%8F:9', 'members_not_sorted');
+    expect(detail).toBe('The member ids must ascend by UTF-16 code unit: 10:9:9:小');
+  });
+
+  it('says which rule an id breaks, and which member', async () => {
+    expect((await refused('/signature/login/1/a:b', 'invalid_client_id')).detail).toMatch(
+      /^The client id contains ":"/,
+    );
+    expect((await refused('/signature/conversion/1/a/b::c', 'invalid_member_id')).detail).toBe(
+      'Member id 2 is empty.',
+    );
+  });
+
+  it('leaves out the query, where tokens have been seen', async () => {
+    const { instance } = await refused('/signature/login/unknown/a?token=hush', 'app_not_found');
+    expect(instance).toBe('/signature/login/unknown/a');
+  });
+});
+
+describe('where two things are wrong, the order of checks decides', () => {
+  it.each<[string, ProblemCode, string]>([
+    ['/signature/login/unknown/a:b', 'invalid_client_id', 'shape before app'],
+    ['/signature/login/unknown/a?format=x', 'invalid_format', 'shape before app'],
+    ['/signature/conversion/unknown/a/c:b', 'app_not_found', 'app before order of members'],
+    ['/signature/conversion/disabled/a/c:b', 'app_disabled', 'app before order of members'],
+    ['/signature/kick/jwt/a/c', 'identity_required', 'identity before members'],
+    ['/signature/invite/ruled/a/c/c:b', 'members_not_sorted', 'members before conversation rules'],
+  ])('%s: %s (%s)', async (path, code) => {
+    await refused(path, code);
+  });
+});
+
+describe('what the service cannot do is 503 unavailable, explained in the log and not to the client', () => {
+  it.each([
+    ['keyless', 'no master key in force'],
+    ['future', 'no master key in force'],
+    ['copied', 'Master key 1 of app copied: it does not open'],
+    ['foreign', 'it is sealed with the key "other", which SECRETS_KEY does not hold'],
+  ])('an app whose key cannot sign: %s', async (app, reason) => {
+    const response = await fetch(`${service.url}/signature/login/${app}/a`);
+    expect(response.headers.get('retry-after')).toBe('1');
+    const problem = expectProblem(
+      response.status,
+      response.headers.get('content-type'),
+      await response.text(),
+      'unavailable',
+    );
+    const line = service.logged.find((entry) => entry.includes(problem.request_id));
+    expect(line).toContain(reason);
+  });
+
+  it('a database that refuses to answer, and it recovers', async () => {
+    await service.database.query('ALTER TABLE apps RENAME TO apps_away');
+    try {
+      const problem = await refused('/signature/login/1/a', 'unavailable');
+      expect(problem.detail).toBe('The service cannot answer right now.');
+      expect(service.logged.find((entry) => entry.includes(problem.request_id))).toContain(
+        'relation "apps" does not exist',
+      );
+    } finally {
+      await service.database.query('ALTER TABLE apps_away RENAME TO apps');
+    }
+    expect((await fetch(`${service.url}/signature/login/1/a`)).status).toBe(200);
+  });
+});

@@ -1,0 +1,74 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Test } from '@nestjs/testing';
+import { DataSource } from 'typeorm';
+import { inject } from 'vitest';
+import { AppModule } from '../../src/app.module.js';
+import { SEALING_KEYS } from '../../src/apps/app-registry.js';
+import { makeDemoApps } from '../../src/apps/demo-apps.js';
+import { masterKeyPurpose, seal } from '../../src/apps/sealing.js';
+import type { SealingKeys } from '../../src/config/secrets-key.js';
+import { httpAdapter, setUpHttp } from '../../src/operations/http.js';
+import { administer, databaseUrl } from './postgres.setup.js';
+
+export interface TestService {
+  readonly url: string;
+  readonly database: DataSource;
+  /** What was logged, one entry a call. */
+  readonly logged: string[];
+  /** Writes an app as a registration would; `columns` are those of `apps`. */
+  registerApp(
+    appId: string,
+    masterKey: string,
+    columns?: Record<string, string | number | boolean>,
+  ): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The whole service on a database of its own with the demo apps, answering real HTTP on a port of its own. */
+export async function startService(env: Record<string, string> = {}): Promise<TestService> {
+  const serverUrl = inject('serverUrl');
+  const name = `im_signature_${randomUUID().replaceAll('-', '')}`;
+  await administer(serverUrl, `CREATE DATABASE ${name} TEMPLATE ${inject('template')}`);
+  Object.assign(process.env, {
+    DATABASE_URL: databaseUrl(serverUrl, name),
+    SECRETS_KEY: randomBytes(32).toString('base64'),
+    CORS_ORIGINS: 'https://chat.example.com',
+    PORT: '0',
+    ...env,
+  });
+  const logged: string[] = [];
+  const log = (...message: unknown[]): void => void logged.push(message.map(String).join(' '));
+  const module = await Test.createTestingModule({ imports: [AppModule] }).compile();
+  const app = module.createNestApplication<NestFastifyApplication>(httpAdapter(), {
+    logger: { log, warn: log, error: log },
+  });
+  setUpHttp(app);
+  await app.listen(0, '127.0.0.1');
+
+  const database = app.get(DataSource);
+  const keys = app.get<SealingKeys>(SEALING_KEYS);
+  await makeDemoApps(database, keys);
+
+  return {
+    url: await app.getUrl(),
+    database,
+    logged,
+    async registerApp(appId, masterKey, columns = {}) {
+      const all = { app_id: appId, name: appId, identity: 'none', ...columns };
+      const places = Object.keys(all).map((_, index) => `$${index + 1}`);
+      await database.query(
+        `INSERT INTO apps (${Object.keys(all).join()}) VALUES (${places.join()})`,
+        Object.values(all),
+      );
+      await database.query('INSERT INTO app_master_keys (app_id, version, sealed_key) VALUES ($1, 1, $2)', [
+        appId,
+        seal(masterKey, masterKeyPurpose(appId, 1), keys),
+      ]);
+    },
+    async close() {
+      await app.close();
+      await administer(serverUrl, `DROP DATABASE ${name} WITH (FORCE)`);
+    },
+  };
+}
