@@ -1,0 +1,56 @@
+import { NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { DataSource } from 'typeorm';
+import { AppModule } from './app.module.js';
+import { AppRegistry, SEALING_KEYS } from './apps/app-registry.js';
+import { DEMO_APP_IDS, DEMO_MASTER_KEY, makeDemoApps } from './apps/demo-apps.js';
+import type { SealingKeys } from './config/secrets-key.js';
+import { Settings } from './config/settings.js';
+import { DatabaseServer } from './database/database-server.js';
+import { httpAdapter, setUpHttp } from './operations/http.js';
+import { ServiceLogger } from './operations/service-logger.js';
+import { startErrorLines } from './start-error.js';
+
+try {
+  await start();
+} catch (error) {
+  for (const line of startErrorLines(error)) process.stderr.write(`im-signature did not start. ${line}\n`);
+  process.exit(1);
+}
+
+async function start(): Promise<void> {
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule, httpAdapter(), {
+    abortOnError: false,
+    bufferLogs: true,
+    autoFlushLogs: false,
+  });
+  const settings = app.get(Settings);
+  const logger = new ServiceLogger(settings.logLevel, settings.production);
+  app.useLogger(logger);
+  setUpHttp(app);
+  app.enableShutdownHooks(['SIGINT', 'SIGTERM'], { useProcessExit: true });
+
+  const demo = app.get(DatabaseServer).embedded && !settings.production;
+  if (demo) await makeDemoApps(app.get(DataSource), app.get<SealingKeys>(SEALING_KEYS));
+  const { opened, faults } = await app.get(AppRegistry).probe(Date.now());
+  if (opened === 0 && faults.length > 0)
+    throw new Error(`SECRETS_KEY: no app's master key opens. ${faults[0] ?? ''}`);
+  for (const fault of faults) logger.error(fault, 'AppRegistry');
+
+  await app.listen(settings.port, settings.host);
+  const url = await app.getUrl();
+  logger.log(`Ready on ${url}`, 'main');
+  if (demo) process.stdout.write(demoLines(url));
+}
+
+function demoLines(url: string): string {
+  return `
+Demo apps ${DEMO_APP_IDS.join(' and ')} (master key "${DEMO_MASTER_KEY}", no proof of identity asked). Try:
+
+  curl ${url}/signature/login/${DEMO_APP_IDS[0]}/alice
+
+The API, to read and to try: ${url}/docs
+Ctrl-C stops the service and its database.
+
+`;
+}

@@ -1,0 +1,194 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { DEMO_MASTER_KEY } from '../src/apps/demo-apps.js';
+import { administer, databaseUrl } from './support/postgres.setup.js';
+import { type Program, run } from './support/program.js';
+import { type Answer, hmac, messageOf } from './support/signature.js';
+
+const MAIN = 'src/main.js';
+const MIGRATE = 'src/cli/migrate.js';
+const READY = /Ready on (http:[\w./:-]+)/;
+
+let folder: string;
+const started: Program[] = [];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'im-signature-start-'));
+  // As root, PostgreSQL runs under another account, which has to reach its data.
+  await chmod(folder, 0o755);
+});
+
+afterEach(async () => {
+  for (const program of started.splice(0)) {
+    program.process.kill('SIGKILL');
+    await program.ends();
+  }
+  await rm(folder, { recursive: true, force: true, maxRetries: 20 });
+});
+
+function start(env: Record<string, string>): Program {
+  const program = run(MAIN, { PORT: '0', DATA_DIR: join(folder, 'data'), ...env });
+  started.push(program);
+  return program;
+}
+
+/** Commands of all processes whose command line names the folder. */
+async function processesOn(path: string): Promise<string[]> {
+  const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && name !== String(process.pid));
+  const commands = await Promise.all(
+    ids.map((id) => readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '')),
+  );
+  return commands.filter((command) => command.includes(path));
+}
+
+describe('without any setting', () => {
+  it('starts with demo apps, and the line on the console gets a signature', async () => {
+    const service = start({});
+    const [, address] = await service.prints(/^\s+curl (http:\S+)$/m);
+    const response = await fetch(address ?? '');
+    const answer = (await response.json()) as Answer;
+    expect(answer.signature).toBe(hmac(messageOf(answer), DEMO_MASTER_KEY));
+    expect(
+      (await fetch(address ?? '', { headers: { origin: 'https://any.example' } })).headers.get(
+        'access-control-allow-origin',
+      ),
+    ).toBe('*');
+    expect(((await stat(join(folder, 'data', 'secrets.key'))).mode & 0o777).toString(8)).toBe('600');
+  });
+
+  it.each(['SIGINT', 'SIGTERM'] as const)(
+    '%s ends it with code 0 and leaves no process behind',
+    async (signal) => {
+      const service = start({});
+      await service.prints(READY);
+      expect(await processesOn(folder)).not.toEqual([]);
+      service.process.kill(signal);
+      expect(await service.ends()).toBe(0);
+      expect(await processesOn(folder)).toEqual([]);
+      expect(service.stderr()).toBe('');
+    },
+  );
+
+  it('after kill -9 the next start has the data, its key included', async () => {
+    const first = start({});
+    await first.prints(READY);
+    first.process.kill('SIGKILL');
+    await first.ends();
+    const second = start({ NODE_ENV: 'production' });
+    const [, url] = await second.prints(READY);
+    const answer = (await (await fetch(`${url ?? ''}/signature/login/2/a`)).json()) as Answer;
+    expect(answer.signature).toBe(hmac(messageOf(answer), DEMO_MASTER_KEY));
+  });
+
+  it('two at once on one folder share one database', async () => {
+    const services = [start({}), start({})];
+    for (const service of services) {
+      const [, url] = await service.prints(READY);
+      expect((await fetch(`${url ?? ''}/signature/login/1/a`)).status).toBe(200);
+    }
+  });
+
+  it('in production makes no demo app', async () => {
+    const service = start({ NODE_ENV: 'production' });
+    const [, url] = await service.prints(READY);
+    expect((await fetch(`${url ?? ''}/signature/login/1/a`)).status).toBe(404);
+  });
+
+  it('does not start when the kept key is not the one that sealed the data', async () => {
+    const first = start({});
+    await first.prints(READY);
+    first.process.kill('SIGTERM');
+    await first.ends();
+    const second = start({ SECRETS_KEY: randomBytes(32).toString('base64') });
+    expect(await second.ends()).toBe(1);
+    expect(second.stderr()).toMatch(
+      /^im-signature did not start\. SECRETS_KEY: no app's master key opens\. .*\n$/,
+    );
+  });
+});
+
+describe('with a DATABASE_URL', () => {
+  const SECRETS_KEY = randomBytes(32).toString('base64');
+  const name = `im_signature_start_${randomUUID().replaceAll('-', '')}`;
+  let env: Record<string, string>;
+
+  beforeAll(async () => {
+    await administer(inject('serverUrl'), `CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8'`);
+    env = { DATABASE_URL: databaseUrl(inject('serverUrl'), name), SECRETS_KEY };
+  });
+
+  afterAll(async () => {
+    await administer(inject('serverUrl'), `DROP DATABASE ${name} WITH (FORCE)`);
+  });
+
+  it('asks to be migrated first, and then starts without any demo app', async () => {
+    const early = start(env);
+    expect(await early.ends()).toBe(1);
+    expect(early.stderr()).toMatch(
+      /^im-signature did not start\. the database lacks 1 migration\(s\), .*npm run migrate"\n$/,
+    );
+
+    const migration = run(MIGRATE, env);
+    expect(await migration.ends()).toBe(0);
+    expect(migration.output()).toMatch(/^applied CreateApps/);
+
+    const service = start(env);
+    const [, url] = await service.prints(READY);
+    expect((await fetch(`${url ?? ''}/signature/login/1/a`)).status).toBe(404);
+    expect(service.output()).not.toContain('curl');
+    await expect(stat(join(folder, 'data'))).rejects.toThrow('ENOENT');
+  });
+
+  it.each<[string, () => Record<string, string>, RegExp]>([
+    [
+      'no SECRETS_KEY',
+      () => ({ DATABASE_URL: env.DATABASE_URL ?? '' }),
+      /SECRETS_KEY: is required with DATABASE_URL/,
+    ],
+    [
+      'a malformed SECRETS_KEY',
+      () => ({ ...env, SECRETS_KEY: 'short' }),
+      /SECRETS_KEY: entry 1: not the base64 of 32 bytes/,
+    ],
+    [
+      'a malformed DATABASE_URL',
+      () => ({ ...env, DATABASE_URL: 'localhost' }),
+      /DATABASE_URL: must have the form/,
+    ],
+    [
+      'a DATABASE_URL where nobody answers',
+      () => ({ ...env, DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/im' }),
+      /DATABASE_URL: PostgreSQL does not answer there \(ECONNREFUSED\)/,
+    ],
+    [
+      'a DATABASE_URL of a database that is not there',
+      () => ({ ...env, DATABASE_URL: databaseUrl(inject('serverUrl'), 'not_there') }),
+      /DATABASE_URL: PostgreSQL refuses it \(database "not_there" does not exist\)/,
+    ],
+    ['a PORT that is no port', () => ({ ...env, PORT: '99999' }), /PORT: must be a whole number/],
+  ])('%s is one clear line and exit code 1', async (_mistake, mistaken, line) => {
+    const service = start(mistaken());
+    expect(await service.ends()).toBe(1);
+    expect(service.stderr()).toMatch(line);
+    expect(service.output().trim().split('\n')).toHaveLength(1);
+    expect(service.output()).not.toContain('hunter2');
+  });
+
+  it('a PORT in use is one clear line and exit code 1', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const PORT = String((other.address() as AddressInfo).port);
+    await run(MIGRATE, env).ends();
+    const service = start({ ...env, PORT });
+    expect(await service.ends()).toBe(1);
+    expect(service.output()).toBe(
+      `im-signature did not start. PORT: cannot listen (listen EADDRINUSE: address already in use 127.0.0.1:${PORT})\n`,
+    );
+    other.close();
+  });
+});

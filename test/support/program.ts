@@ -1,0 +1,53 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+
+export interface Program {
+  readonly process: ChildProcess;
+  /** All that it has written so far, to both streams. */
+  output(): string;
+  stderr(): string;
+  /** Resolves with the first match of its output; rejects when it ends without one. */
+  prints(pattern: RegExp): Promise<RegExpExecArray>;
+  /** Resolves with its exit code, or the signal that ended it. */
+  ends(): Promise<number | NodeJS.Signals | null>;
+}
+
+/** Runs a built file of the project as its own process, with no environment but what is given, and out of reach of any `.env`. */
+export function run(file: string, env: Record<string, string>, args: readonly string[] = []): Program {
+  const path = new URL(`../../dist/${file}`, import.meta.url).pathname;
+  const child = spawn(process.execPath, [path, ...args], {
+    cwd: tmpdir(),
+    env: { PATH: process.env.PATH ?? '', ...env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  let output = '';
+  let stderr = '';
+  const ended = once(child, 'close').then(
+    ([code, signal]) => (code ?? signal) as number | NodeJS.Signals | null,
+  );
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => {
+    output += chunk.toString();
+    stderr += chunk.toString();
+  });
+  return {
+    process: child,
+    output: () => output,
+    stderr: () => stderr,
+    ends: () => ended,
+    prints: (pattern) =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          const match = pattern.exec(output);
+          if (match !== null) resolve(match);
+        };
+        child.stdout.on('data', look);
+        child.stderr.on('data', look);
+        look();
+        void ended.then((code) => {
+          reject(new Error(`ended with ${String(code)} before it printed ${String(pattern)}:\n${output}`));
+        });
+      }),
+  };
+}
