@@ -1,0 +1,220 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
+import protobuf from 'protobufjs';
+import { WebSocketServer } from 'ws';
+
+/**
+ * The other side of the contract: a double of the IM server, for an unmodified LeanCloud SDK to talk to.
+ * It shares no code with the service: it builds each message from what came over the wire, computes the
+ * HMAC with the app's master key, and refuses as the real server does when the two differ.
+ */
+export interface RtmServer {
+  /** Both http (`GET /v1/route`) and websocket, on 127.0.0.1. */
+  readonly port: number;
+  /** The operations whose signature was right, in order, as `session/open` or `conv/add`. */
+  readonly accepted: string[];
+  /** The operations that were answered with an error, in order. */
+  readonly refused: { operation: string; code: number }[];
+  close(): Promise<void>;
+}
+
+/** A `GenericCommand` as decoded: enums by name, int64 as decimal digits, repeated fields always present. */
+interface Command {
+  cmd: string;
+  op?: string;
+  i?: number;
+  appId?: string;
+  peerId?: string;
+  sessionMessage?: SignatureFields;
+  convMessage?: SignatureFields & { cid?: string; m: string[]; where?: { data: string } };
+}
+
+interface SignatureFields {
+  t?: string;
+  n?: string;
+  s?: string;
+}
+
+/** What an operation is signed over; `members` is joined with `:` already. */
+interface Operation {
+  app: string;
+  client: string;
+  conversation: string;
+  members: string;
+  timestamp: string;
+  nonce: string;
+}
+
+interface Rule {
+  code: number;
+  reason: string;
+  message: (o: Operation) => string[];
+}
+
+const loginFailed = { code: 4102, reason: 'SIGNATURE_FAILED' };
+const conversationFailed = { code: 4302, reason: 'CONVERSATION_SIGNATURE_FAILED' };
+
+/** The operations that need a signature, each with its message and the error that a wrong one gets. */
+const rules: Partial<Record<string, Rule>> = {
+  'session/open': {
+    ...loginFailed,
+    message: (o) => [o.app, o.client, '', o.timestamp, o.nonce],
+  },
+  'conv/start': {
+    ...conversationFailed,
+    message: (o) => [o.app, o.client, o.members, o.timestamp, o.nonce],
+  },
+  'conv/add': {
+    ...conversationFailed,
+    message: (o) => [o.app, o.client, o.conversation, o.members, o.timestamp, o.nonce, 'invite'],
+  },
+  'conv/remove': {
+    ...conversationFailed,
+    message: (o) => [o.app, o.client, o.conversation, o.members, o.timestamp, o.nonce, 'kick'],
+  },
+};
+
+const LONGEST_AGE_MS = 6 * 3600 * 1000;
+
+// 5.x ships no protocol file of its own; its compiled copy differs only by fields that nothing here reads.
+const protocolFile = createRequire(import.meta.url).resolve('leancloud-realtime/proto/message.proto');
+const genericCommand = protobuf.loadSync(protocolFile).lookupType('push_server.messages2.GenericCommand');
+
+class Refusal extends Error {
+  constructor(
+    readonly code: number,
+    readonly reason: string,
+  ) {
+    super(reason);
+  }
+}
+
+/** Starts the double for one app. It knows no client, and no conversation, until it is told of one. */
+export async function startRtmServer(options: { appId: string; masterKey: string }): Promise<RtmServer> {
+  const { appId, masterKey } = options;
+  const accepted: string[] = [];
+  const refused: RtmServer['refused'] = [];
+  const conversations = new Map<string, Set<string>>();
+
+  function checkSignature(name: string, client: string, command: Command): void {
+    const rule = rules[name];
+    if (!rule) return;
+    const { t: timestamp, n: nonce, s: signature } = command.sessionMessage ?? command.convMessage ?? {};
+    if (timestamp === undefined || nonce === undefined || signature === undefined) {
+      throw new Refusal(rule.code, rule.reason);
+    }
+    const { cid: conversation = '', m = [] } = command.convMessage ?? {};
+    // The SDKs send them as the app wrote them; the order that is signed is by UTF-16 code unit.
+    const members = [...m].sort().join(':');
+    const message = rule.message({ app: appId, client, conversation, members, timestamp, nonce });
+    const expected = createHmac('sha1', masterKey).update(message.join(':')).digest('hex');
+    // Seconds until the year 5138, milliseconds since 1973.
+    const signedAt = Number(timestamp) < 1e11 ? Number(timestamp) * 1000 : Number(timestamp);
+    if (signature !== expected || Date.now() - signedAt > LONGEST_AGE_MS) {
+      throw new Refusal(rule.code, rule.reason);
+    }
+    accepted.push(name);
+  }
+
+  function membersOf(conversation: string): Set<string> {
+    const members = conversations.get(conversation);
+    if (!members) throw new Refusal(4303, 'CONVERSATION_NOT_FOUND');
+    return members;
+  }
+
+  /** `clients` are those logged in on this connection; the first may leave its id out of its commands. */
+  function perform(name: string, command: Command, clients: Set<string>): object {
+    const client = command.peerId ?? [...clients][0];
+    const { cid = '', m = [], where } = command.convMessage ?? {};
+    if (name === 'session/open' && command.appId !== appId) throw new Refusal(4100, 'APP_NOT_AVAILABLE');
+    if (client === undefined || (name !== 'session/open' && !clients.has(client))) {
+      throw new Refusal(4105, 'SESSION_REQUIRED');
+    }
+    checkSignature(name, client, command);
+    switch (name) {
+      case 'session/open':
+        clients.add(client);
+        return { op: 'opened', peerId: client, serverTs: Date.now(), sessionMessage: {} };
+      case 'session/close':
+        clients.delete(client);
+        return { op: 'closed', sessionMessage: {} };
+      case 'conv/start': {
+        const id = randomBytes(12).toString('hex');
+        conversations.set(id, new Set(m));
+        return { op: 'started', convMessage: { cid: id, cdate: new Date().toISOString() } };
+      }
+      case 'conv/query': {
+        const { objectId } = JSON.parse(where?.data ?? '{}') as { objectId?: string };
+        const rows = [...conversations].filter(([id]) => id === objectId);
+        const data = JSON.stringify(rows.map(([id, ids]) => ({ objectId: id, m: [...ids] })));
+        return { op: 'results', convMessage: { results: { data } } };
+      }
+      case 'conv/add':
+        for (const id of m) membersOf(cid).add(id);
+        return { op: 'added', convMessage: { cid, allowedPids: m } };
+      case 'conv/remove':
+        for (const id of m) membersOf(cid).delete(id);
+        return { op: 'removed', convMessage: { cid, allowedPids: m } };
+      default:
+        throw new Refusal(4200, `${name} is not in this double`);
+    }
+  }
+
+  function answer(command: Command, clients: Set<string>): object {
+    const name = `${command.cmd}/${command.op ?? ''}`;
+    try {
+      return { cmd: command.cmd, ...perform(name, command, clients) };
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      const { code, reason } = error;
+      refused.push({ operation: name, code });
+      return { cmd: 'error', errorMessage: { code, reason } };
+    }
+  }
+
+  const http = createServer((request, response) => {
+    if (!request.url?.startsWith('/v1/route?')) {
+      response.writeHead(404).end();
+      return;
+    }
+    const server = `ws://127.0.0.1:${port}`;
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify({ server, secondary: server, ttl: 3600 }));
+  });
+  const sockets = new WebSocketServer({
+    server: http,
+    handleProtocols: (offered) => [...offered].find((one) => /^lc\.protobuf2\.\d$/.test(one)) ?? false,
+  });
+  sockets.on('connection', (socket) => {
+    const clients = new Set<string>();
+    socket.on('message', (data) => {
+      const decoded = genericCommand.decode(data as Buffer);
+      const command = genericCommand.toObject(decoded, {
+        enums: String,
+        longs: String,
+        arrays: true,
+      }) as Command;
+      const reply = genericCommand.fromObject({ ...answer(command, clients), i: command.i });
+      socket.send(genericCommand.encode(reply).finish());
+    });
+  });
+  http.listen(0, '127.0.0.1');
+  await once(http, 'listening');
+  const { port } = http.address() as AddressInfo;
+
+  return {
+    port,
+    accepted,
+    refused,
+    async close() {
+      for (const socket of sockets.clients) socket.terminate();
+      sockets.close();
+      http.close();
+      http.closeAllConnections();
+      await once(http, 'close');
+    },
+  };
+}
