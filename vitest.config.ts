@@ -6,7 +6,7 @@ export default defineConfig({
     globalSetup: ['test/support/postgres.setup.ts'],
     // A test file is a process of its own, as the service is: nothing leaks from one into the next.
     pool: 'forks',
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
   },
 });

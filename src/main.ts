@@ -7,7 +7,7 @@ import { DEMO_APP_IDS, DEMO_MASTER_KEY, makeDemoApps } from './apps/demo-apps.js
 import type { SealingKeys } from './config/secrets-key.js';
 import { Settings } from './config/settings.js';
 import { DatabaseServer } from './database/database-server.js';
-import { httpAdapter, setUpHttp } from './operations/http.js';
+import { APPLICATION_OPTIONS, httpAdapter, setUpHttp } from './operations/http.js';
 import { ServiceLogger } from './operations/service-logger.js';
 import { startErrorLines } from './start-error.js';
 
@@ -19,7 +19,9 @@ try {
 }
 
 async function start(): Promise<void> {
+  // What is logged until the logger is known is kept, and thrown away when the start fails: that is one line of its own.
   const app = await NestFactory.create<NestFastifyApplication>(AppModule, httpAdapter(), {
+    ...APPLICATION_OPTIONS,
     abortOnError: false,
     bufferLogs: true,
     autoFlushLogs: false,
@@ -30,17 +32,26 @@ async function start(): Promise<void> {
   setUpHttp(app);
   app.enableShutdownHooks(['SIGINT', 'SIGTERM'], { useProcessExit: true });
 
-  const demo = app.get(DatabaseServer).embedded && !settings.production;
+  const server = app.get(DatabaseServer);
+  const demo = server.embedded && !settings.production;
   if (demo) await makeDemoApps(app.get(DataSource), app.get<SealingKeys>(SEALING_KEYS));
   const { opened, faults } = await app.get(AppRegistry).probe(Date.now());
-  if (opened === 0 && faults.length > 0)
-    throw new Error(`SECRETS_KEY: no app's master key opens. ${faults[0] ?? ''}`);
-  for (const fault of faults) logger.error(fault, 'AppRegistry');
+  if (opened === 0 && faults.length > 0) {
+    throw new Error(
+      `SECRETS_KEY: no app's master key opens, is it the one they were sealed with? ${faults[0] ?? ''}`,
+    );
+  }
 
   await app.listen(settings.port, settings.host);
+  app.flushLogs();
   const url = await app.getUrl();
+  for (const fault of faults) logger.error(fault, 'AppRegistry');
   logger.log(`Ready on ${url}`, 'main');
   if (demo) process.stdout.write(demoLines(url));
+  void server.lost().then(() => {
+    logger.fatal('The embedded PostgreSQL has ended. Start the service again.', 'main');
+    process.exit(1);
+  });
 }
 
 function demoLines(url: string): string {

@@ -132,9 +132,27 @@ describe('a request is refused with its code', () => {
     await refused(path, code);
   });
 
-  it.each(['POST', 'PUT', 'PATCH', 'DELETE', 'PROPFIND'])('%s: route_not_found', async (method) => {
-    await refused('/signature/login/1/a', 'route_not_found', { method });
-  });
+  it.each(['POST', 'PUT', 'PATCH', 'DELETE', 'PROPFIND', 'QUERY'])(
+    '%s: route_not_found',
+    async (method) => {
+      await refused('/signature/login/1/a', 'route_not_found', { method });
+    },
+  );
+
+  it.each(['application/json', 'text/plain', 'garbage'])(
+    'a body of type %s, which nothing here takes',
+    async (type) => {
+      const init = { method: 'POST', headers: { 'content-type': type }, body: '{bad' };
+      await refused('/signature/login/1/a', 'route_not_found', init);
+    },
+  );
+
+  it.each(['/docs/../x', '/docs/%2e%2e/%2e%2e/package.json', '/docs/a%00b', '/malformed'])(
+    '%s, which is no page: route_not_found',
+    async (path) => {
+      await refusedRaw(path, 'route_not_found');
+    },
+  );
 
   it('a method that HTTP does not know', async () => {
     await refusedRaw('/signature/login/1/a', 'malformed_url', { method: 'SIGN' });
@@ -155,6 +173,13 @@ describe('a request is refused with its code', () => {
 
   it('headers without end', async () => {
     await refusedRaw('/signature/login/1/a', 'uri_too_long', { headers: [`X: ${'b'.repeat(300_000)}`] });
+  });
+
+  it('a path that does not decode, readable for a page in a browser', async () => {
+    const response = await fetch(`${service.url}/signature/login/1/%ff`, {
+      headers: { origin: 'https://chat.example.com' },
+    });
+    expect(response.headers.get('access-control-allow-origin')).toBe('https://chat.example.com');
   });
 
   it('raw bytes that are not percent-encoded, UTF-8 or not', async () => {

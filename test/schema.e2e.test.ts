@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto';
-import { Client } from 'pg';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { administer, databaseUrl } from './support/postgres.setup.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { built } from './support/built.js';
+import { makeDatabase, type TestDatabase } from './support/database.js';
 import { startService, type TestService } from './support/service.js';
 
 let service: TestService;
@@ -50,14 +49,14 @@ it('an app id of 64 characters outside the Basic Multilingual Plane is registere
 
 it('updated_at follows a change', async () => {
   await service.database.query(`UPDATE apps SET name = 'Renamed' WHERE app_id = '2'`);
-  const [row] = await service.database.query<{ later: boolean }[]>(
+  const [row] = await service.database.query<{ later: boolean }>(
     `SELECT updated_at > created_at AS later FROM apps WHERE app_id = '2'`,
   );
   expect(row?.later).toBe(true);
 });
 
 it('every table and column says what it is for', async () => {
-  const silent = await service.database.query<unknown[]>(`
+  const silent = await service.database.query(`
     SELECT c.relname, a.attname
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
     WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND c.relname <> 'migrations'
@@ -68,65 +67,27 @@ it('every table and column says what it is for', async () => {
 
 it('no plain master key is anywhere in the database', async () => {
   await service.registerApp('secretive', 'a-key-in-plain-sight');
-  const { rows } = await dump(service);
+  const rows = await service.database.dump();
   expect(rows.length).toBeGreaterThan(4);
   expect(rows.join('\n')).not.toMatch(/a-key-in-plain-sight|demo-master-key/);
 });
 
-/** Every row of every table, as text. */
-async function dump({ database }: TestService): Promise<{ rows: string[] }> {
-  const tables = await database.query<{ name: string }[]>(
-    `SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public'`,
-  );
-  const rows: string[] = [];
-  for (const { name } of tables) {
-    const found = await database.query<{ row: string }[]>(`SELECT t::text AS row FROM "${name}" t`);
-    rows.push(...found.map(({ row }) => row));
-  }
-  return { rows };
-}
-
-describe('the migrations', () => {
-  const name = `im_signature_migrations_${randomUUID().replaceAll('-', '')}`;
-
-  beforeAll(async () => {
-    await administer(inject('serverUrl'), `CREATE DATABASE ${name} TEMPLATE ${inject('template')}`);
-  });
-
-  afterAll(async () => {
-    await administer(inject('serverUrl'), `DROP DATABASE ${name} WITH (FORCE)`);
-  });
-
-  it('go down to nothing and up to the same schema again', async () => {
-    const url = databaseUrl(inject('serverUrl'), name);
-    const full = await describeSchema(url);
-    await revertAll(url);
-    expect(await describeSchema(url)).toEqual([]);
-    const { migrate } = await import(new URL('../dist/src/database/migrate.js', import.meta.url).href).then(
-      (module) => module as typeof import('../src/database/migrate.js'),
-    );
-    await migrate(url);
-    expect(await describeSchema(url)).toEqual(full);
-  });
+it('the migrations go down to nothing and up to the same schema again', async () => {
+  const { migrate, migrationStatus, revertLast } =
+    await built<typeof import('../src/database/migrate.js')>('src/database/migrate.js');
+  const database = await makeDatabase('migrated');
+  const full = await describeSchema(database);
+  const { length } = await migrationStatus(database.url);
+  for (let i = 0; i < length; i++) await revertLast(database.url);
+  expect(await describeSchema(database)).toEqual([]);
+  await migrate(database.url);
+  expect(await describeSchema(database)).toEqual(full);
+  await database.drop();
 });
 
-async function revertAll(url: string): Promise<void> {
-  const { DataSource } = await import('typeorm');
-  const dataSource = await new DataSource({
-    type: 'postgres',
-    url,
-    migrations: [`${import.meta.dirname}/../dist/migrations/*.js`],
-  }).initialize();
-  const { length } = dataSource.migrations;
-  for (let i = 0; i < length; i++) await dataSource.undoLastMigration();
-  await dataSource.destroy();
-}
-
 /** Columns, constraints, triggers and functions, one line each. */
-async function describeSchema(url: string): Promise<string[]> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  const { rows } = await client.query<{ line: string }>(`
+async function describeSchema(database: TestDatabase): Promise<string[]> {
+  const rows = await database.query<{ line: string }>(`
     SELECT format('%s.%s %s %s %s %s', table_name, column_name, data_type, is_nullable, column_default,
       col_description(format('%I', table_name)::regclass, ordinal_position)) AS line
     FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'migrations'
@@ -135,6 +96,5 @@ async function describeSchema(url: string): Promise<string[]> {
     UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
     UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
     ORDER BY 1`);
-  await client.end();
   return rows.map(({ line }) => line);
 }

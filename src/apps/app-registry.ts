@@ -17,12 +17,23 @@ export class AppRegistry {
     @Inject(SEALING_KEYS) private readonly sealingKeys: SealingKeys,
   ) {}
 
-  /** The app with all versions of its key, in one query. @throws {Problem} `app_not_found`, `app_disabled` */
+  /** The app that signatures are asked for. @throws {Problem} `app_not_found`, `app_disabled` */
   async find(appId: string): Promise<App> {
-    const [app] = await this.apps.find({ where: { appId }, relations: { masterKeys: true } });
+    const app = await this.lookUp(appId);
     if (app === undefined) throw new Problem('app_not_found', 'No app is registered under this id.');
     if (app.disabled) throw new Problem('app_disabled', 'The app is disabled; nothing is signed for it.');
     return app;
+  }
+
+  /** The app, disabled or not, with all versions of its key, in one query. */
+  async lookUp(appId: string): Promise<App | undefined> {
+    const [app] = await this.apps.find({ where: { appId }, relations: { masterKeys: true } });
+    return app;
+  }
+
+  /** Every app with all versions of its key. */
+  async all(): Promise<App[]> {
+    return this.apps.find({ relations: { masterKeys: true }, order: { appId: 'ASC' } });
   }
 
   /**
@@ -49,7 +60,7 @@ export class AppRegistry {
    * @returns how many opened, and one line for each that did not.
    */
   async probe(now: number): Promise<{ opened: number; faults: string[] }> {
-    const apps = await this.apps.find({ where: { disabled: false }, relations: { masterKeys: true } });
+    const apps = (await this.all()).filter(({ disabled }) => !disabled);
     const faults: string[] = [];
     for (const app of apps) {
       try {

@@ -1,13 +1,8 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseSecretsKey, type SealingKeys } from '../config/secrets-key.js';
+import { newSecretsKey, parseSecretsKey, type SealingKeys } from '../config/secrets-key.js';
 import { SettingsError } from '../config/settings.js';
-
-/** A fresh key, as base64 of 32 random bytes: the text that `SECRETS_KEY` takes. */
-export function newSecretsKey(): string {
-  return randomBytes(32).toString('base64');
-}
 
 /**
  * The sealing key kept in `dataDir` beside the embedded database; made, readable by its owner only, when there is none yet.

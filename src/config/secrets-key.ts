@@ -1,8 +1,10 @@
+import { randomBytes } from 'node:crypto';
+
 /** AES-256 takes a key of 32 bytes. */
 const KEY_BYTES = 32;
 
 /** The id of a key that is given without one. */
-export const UNNAMED_KEY_ID = 'default';
+const UNNAMED_KEY_ID = 'default';
 
 const KEY_ID = /^[A-Za-z0-9_-]{1,32}$/;
 const BASE64_OF_32_BYTES = /^[A-Za-z0-9+/]{43}=$/;
@@ -32,4 +34,9 @@ export function parseSecretsKey(text: string): SealingKeys {
     keys.set(id, Buffer.from(encoded, 'base64'));
   }
   return keys;
+}
+
+/** A fresh key, as base64 of 32 random bytes: the text that `SECRETS_KEY` takes. */
+export function newSecretsKey(): string {
+  return randomBytes(KEY_BYTES).toString('base64');
 }

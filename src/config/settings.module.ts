@@ -1,13 +1,13 @@
 import { Global, Module } from '@nestjs/common';
 import { ConfigModule, registerAs } from '@nestjs/config';
-import { readSettings, Settings } from './settings.js';
+import { loadSettings, Settings } from './settings.js';
 
-/** Read when the application starts, after `.env` has been loaded into the environment; what is set already wins. */
-const settings = registerAs('settings', () => readSettings(process.env));
+/** Read when the application starts. */
+const settings = registerAs('settings', loadSettings);
 
 @Global()
 @Module({
-  imports: [ConfigModule.forRoot({ load: [settings] })],
+  imports: [ConfigModule.forRoot({ load: [settings], ignoreEnvFile: true })],
   providers: [{ provide: Settings, useExisting: settings.KEY }],
   exports: [Settings],
 })

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { IsIn, IsNotEmpty, IsPort, Matches, ValidateBy, validateSync } from 'class-validator';
 import { parseSecretsKey, type SealingKeys } from './secrets-key.js';
 
@@ -52,6 +53,11 @@ function parseDatabaseUrl(text: string): void {
   if (!URL.canParse(text)) throw new Error(form);
   const url = new URL(text);
   if (!/^postgres(ql)?:$/.test(url.protocol) || url.pathname.length < 2) throw new Error(form);
+  try {
+    decodeURIComponent(url.username + url.password + url.pathname);
+  } catch {
+    throw new Error('a % in its user, password or database must be written %25');
+  }
 }
 
 function parseCorsOrigins(text: string): '*' | string[] {
@@ -104,6 +110,12 @@ const NAMES = [
   'CORS_ORIGINS',
   'LOG_LEVEL',
 ] as const satisfies readonly (keyof Environment)[];
+
+/** The settings of this process: its environment, and `.env` in the current folder for what is not set there. */
+export function loadSettings(): Settings {
+  if (existsSync('.env')) process.loadEnvFile('.env');
+  return readSettings(process.env);
+}
 
 /**
  * Reads the settings from environment variables. A variable that is set but empty is a mistake, never the default:

@@ -19,6 +19,12 @@ export class DatabaseServer implements OnApplicationShutdown {
     return (await this.held).url;
   }
 
+  /** Resolves when an embedded database has ended before it was let go; never for a configured one, which may come back. */
+  async lost(): Promise<void> {
+    const held = await this.held;
+    return held?.lost ?? new Promise(() => undefined);
+  }
+
   async onApplicationShutdown(): Promise<void> {
     await (await this.held)?.release();
   }

@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Settings } from '../config/settings.js';
-import { serviceDataSource } from './data-source-options.js';
+import { connect, serviceOptions } from './data-source.js';
 import { DatabaseServer } from './database-server.js';
 import { DatabaseServerModule } from './database-server.module.js';
 import { migrate, PendingMigrationsError, pendingMigrations } from './migrate.js';
@@ -15,13 +15,14 @@ import { migrate, PendingMigrationsError, pendingMigrations } from './migrate.js
         const url = await server.url();
         await prepareSchema(url, server.embedded);
         return {
-          ...serviceDataSource(url, settings.databasePoolSize),
+          ...serviceOptions(url, settings.databasePoolSize),
           autoLoadEntities: true,
           // A database that is away at the start is the operator's to mend, who is told at once.
           retryAttempts: 0,
           verboseRetryLog: false,
         };
       },
+      dataSourceFactory: async (options) => connect(options ?? { type: 'postgres' }),
     }),
     DatabaseServerModule,
   ],

@@ -1,49 +1,12 @@
-import { DataSource, type Migration, MigrationExecutor } from 'typeorm';
+import { type DataSource, MigrationExecutor } from 'typeorm';
+import { connect, migrationOptions } from './data-source.js';
 
 /** Any number will do, as long as all migrating processes of this service take the same; this one is "im-signa" in ASCII. */
 const ADVISORY_LOCK = '7596778120156769889';
 
-/**
- * Applies the pending migrations, one transaction each. Processes that start together wait for the first,
- * which holds an advisory lock, and then find nothing pending.
- *
- * @returns those that were applied, in their order.
- */
-export async function migrate(url: string): Promise<Migration[]> {
-  return withMigrations(url, async (dataSource) => {
-    // A session-level lock lives on one connection, which the migrations themselves do not use.
-    const lock = dataSource.createQueryRunner();
-    try {
-      await lock.query('SELECT pg_advisory_lock($1)', [ADVISORY_LOCK]);
-      return await dataSource.runMigrations({ transaction: 'each' });
-    } finally {
-      await lock.query('SELECT pg_advisory_unlock($1)', [ADVISORY_LOCK]);
-      await lock.release();
-    }
-  });
-}
-
-/** The names of the migrations that the database does not have yet, in their order. */
-export async function pendingMigrations(url: string): Promise<string[]> {
-  return withMigrations(url, async (dataSource) => {
-    const pending = await new MigrationExecutor(dataSource).getPendingMigrations();
-    return pending.map(({ name }) => name);
-  });
-}
-
-async function withMigrations<T>(url: string, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
-  const dataSource = await new DataSource({
-    type: 'postgres',
-    url,
-    applicationName: 'im-signature-migrate',
-    synchronize: false,
-    migrations: [`${import.meta.dirname}/../../migrations/*.js`],
-  }).initialize();
-  try {
-    return await work(dataSource);
-  } finally {
-    await dataSource.destroy();
-  }
+export interface MigrationStatus {
+  readonly name: string;
+  readonly applied: boolean;
 }
 
 /** The database lacks migrations that this build of the service needs. */
@@ -52,5 +15,73 @@ export class PendingMigrationsError extends Error {
     super(
       `the database lacks ${pending.length} migration(s), first ${pending[0] ?? ''}: run "npm run migrate"`,
     );
+  }
+}
+
+/**
+ * Applies the pending migrations, one transaction each. Processes that start together wait for the first,
+ * and then find nothing pending.
+ *
+ * @returns the names of those that were applied, in their order.
+ */
+export async function migrate(url: string): Promise<string[]> {
+  return withMigrations(url, async (dataSource) =>
+    withMigrationLock(dataSource, async () => {
+      const applied = await dataSource.runMigrations({ transaction: 'each' });
+      return applied.map(({ name }) => name);
+    }),
+  );
+}
+
+/** Reverts the migration that was applied last, and returns its name; undefined when there is none. */
+export async function revertLast(url: string): Promise<string | undefined> {
+  return withMigrations(url, async (dataSource) =>
+    withMigrationLock(dataSource, async () => {
+      const executed = await new MigrationExecutor(dataSource).getExecutedMigrations();
+      const last = executed.toSorted((a, b) => (a.id ?? 0) - (b.id ?? 0)).at(-1);
+      if (last !== undefined) await dataSource.undoLastMigration({ transaction: 'each' });
+      return last?.name;
+    }),
+  );
+}
+
+/** Every migration of this build, in order, and whether the database has it. Changes nothing. */
+export async function migrationStatus(url: string): Promise<MigrationStatus[]> {
+  return withMigrations(url, async (dataSource) => {
+    const pending = new Set(
+      (await new MigrationExecutor(dataSource).getPendingMigrations()).map(({ name }) => name),
+    );
+    // TypeORM orders them by the 13 digits at the end of their names.
+    return dataSource.migrations
+      .map((migration) => migration.name ?? migration.constructor.name)
+      .toSorted((a, b) => Number(a.slice(-13)) - Number(b.slice(-13)))
+      .map((name) => ({ name, applied: !pending.has(name) }));
+  });
+}
+
+/** The names of the migrations that the database does not have yet, in their order. */
+export async function pendingMigrations(url: string): Promise<string[]> {
+  return (await migrationStatus(url)).filter(({ applied }) => !applied).map(({ name }) => name);
+}
+
+/** Holds, while it works, the lock that migrations and the making of them take; others wait. */
+export async function withMigrationLock<T>(dataSource: DataSource, work: () => Promise<T>): Promise<T> {
+  // A session-level lock lives on one connection, which the work itself does not use.
+  const lock = dataSource.createQueryRunner();
+  try {
+    await lock.query('SELECT pg_advisory_lock($1)', [ADVISORY_LOCK]);
+    return await work();
+  } finally {
+    await lock.query('SELECT pg_advisory_unlock($1)', [ADVISORY_LOCK]);
+    await lock.release();
+  }
+}
+
+async function withMigrations<T>(url: string, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
+  const dataSource = await connect(migrationOptions(url));
+  try {
+    return await work(dataSource);
+  } finally {
+    await dataSource.destroy();
   }
 }

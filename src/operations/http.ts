@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { STATUS_CODES } from 'node:http';
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { Settings } from '../config/settings.js';
 import { serveApiDocument } from './api-document.js';
 import { Problem, problemDetails } from './problem.js';
@@ -14,18 +13,23 @@ const MAX_URL_BYTES = 64 * 1024;
 /** The request line and all headers together; Node's own limit of 16 KiB would cut a long member list. */
 const MAX_HEAD_BYTES = 2 * MAX_URL_BYTES;
 
+/** Where requests go whose path does not decode. With a space, which no request line can carry in its URL. */
+const MALFORMED = '/ malformed';
+
 /** Seconds a browser may remember that it may call. */
 const CORS_MAX_AGE = 86_400;
+
+/** What an application of this service is created with, besides its adapter. */
+export const APPLICATION_OPTIONS = { bodyParser: false } as const;
 
 /** The HTTP server, with its limits raised to what the contract promises and every refusal of its own as problem details. */
 export function httpAdapter(): FastifyAdapter {
   return new FastifyAdapter({
     http: { maxHeaderSize: MAX_HEAD_BYTES },
     genReqId: () => randomUUID(),
-    routerOptions: { maxParamLength: MAX_URL_BYTES, ignoreTrailingSlash: true },
-    frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
-      sendProblem(error.statusCode === 414 ? tooLong() : malformed(), request, reply);
-    },
+    // No part of a URL that is short enough is too long.
+    routerOptions: { maxParamLength: MAX_HEAD_BYTES, ignoreTrailingSlash: true },
+    rewriteUrl: setAsideMalformed,
     clientErrorHandler: refuseUnparsed,
   });
 }
@@ -40,19 +44,42 @@ export function setUpHttp(app: NestFastifyApplication): void {
     allowedHeaders: ['Authorization'],
     exposedHeaders: ['Retry-After', 'WWW-Authenticate'],
     maxAge: CORS_MAX_AGE,
+    // An OPTIONS that is no preflight is answered like one.
+    strictPreflight: false,
   });
-  app
-    .getHttpAdapter()
-    .getInstance()
-    .addHook('onRequest', (request, reply, done) => {
-      if (request.originalUrl.length > MAX_URL_BYTES) {
-        sendProblem(tooLong(), request, reply);
-        return;
-      }
-      dropEmptyParams(request.params as Record<string, string>);
-      done();
-    });
+  const fastify = app.getHttpAdapter().getInstance();
+  // No route takes a body. One that comes all the same is not read, so that it cannot be wrong.
+  fastify.removeAllContentTypeParsers();
+  fastify.addContentTypeParser('*', (_request, _payload, done) => {
+    done(null);
+  });
+  fastify.addHook('onRequest', (request, reply, done) => {
+    if (request.originalUrl.length > MAX_URL_BYTES) {
+      sendProblem(tooLong(), request, reply);
+      return;
+    }
+    if (request.raw.url === MALFORMED) {
+      sendProblem(malformed(), request, reply);
+      return;
+    }
+    dropEmptyParams(request.params as Record<string, string>);
+    done();
+  });
   serveApiDocument(app);
+}
+
+/**
+ * A path that does not decode is routed to where nothing is, and refused by the hook there: the router would refuse it
+ * before any hook runs, and a page in a browser could not read the refusal.
+ */
+function setAsideMalformed({ url = '' }: IncomingMessage): string {
+  if (!url.includes('%')) return url;
+  try {
+    decodeURIComponent(url.replace(/\?.*$/s, ''));
+    return url;
+  } catch {
+    return MALFORMED;
+  }
 }
 
 function malformed(): Problem {

@@ -1,4 +1,4 @@
-import { type ArgumentsHost, Catch, type ExceptionFilter, Logger, NotFoundException } from '@nestjs/common';
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Problem, problemDetails } from './problem.js';
 
@@ -20,15 +20,21 @@ export class ProblemFilter implements ExceptionFilter {
 }
 
 /** What the service did not foresee is answered as `unavailable`: no signature, and nothing of the fault. */
-export function asProblem(thrown: unknown): Problem {
+function asProblem(thrown: unknown): Problem {
   if (thrown instanceof Problem) return thrown;
-  if (thrown instanceof NotFoundException) {
-    return new Problem(
-      'route_not_found',
-      'No route has this method and path; signatures are asked for with GET.',
-    );
+  // What the framework refuses, such as a file beside the pages of /docs, is nothing this service has.
+  if (isClientError(thrown)) {
+    return new Problem('route_not_found', 'Nothing answers this method at this path.');
   }
   return new Problem('unavailable', 'The service cannot answer right now.', { cause: thrown });
+}
+
+function isClientError(thrown: unknown): boolean {
+  const status =
+    thrown instanceof HttpException
+      ? thrown.getStatus()
+      : (thrown as { statusCode?: unknown } | null)?.statusCode;
+  return typeof status === 'number' && status >= 400 && status < 500;
 }
 
 export function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply): void {

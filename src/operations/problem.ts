@@ -11,7 +11,7 @@ export const PROBLEMS = {
   members_required: { status: 400, title: 'This action needs at least one member id' },
   too_many_members: { status: 400, title: 'There are more member ids than the app allows' },
   invalid_format: { status: 400, title: 'The answer format is unknown' },
-  malformed_url: { status: 400, title: 'The URL is not percent-encoded UTF-8' },
+  malformed_url: { status: 400, title: 'The URL, or the request line around it, is malformed' },
   identity_required: { status: 401, title: 'The app asks for proof of who is calling' },
   app_disabled: { status: 403, title: 'The app is disabled' },
   not_permitted: { status: 403, title: 'The rules of the conversation do not permit this' },

@@ -20,11 +20,16 @@ const FRAMEWORK = new Set([
 /** Logs to the console, in production one JSON object a line. */
 export class ServiceLogger extends ConsoleLogger {
   constructor(level: LogLevelName, production: boolean) {
-    super({ logLevels: LEVELS[level], json: production, colors: process.stdout.isTTY });
+    super({ logLevels: LEVELS[level], json: production, colors: hasColours() });
   }
 
   override log(message: unknown, ...optional: unknown[]): void {
     const level = FRAMEWORK.has(String(optional.at(-1))) ? 'debug' : 'log';
     super[level](message, ...optional);
   }
+}
+
+/** Unlike its type says, `isTTY` is undefined where there is no terminal, which Nest takes for "unset". */
+function hasColours(): boolean {
+  return process.stdout.isTTY ? process.stdout.hasColors() : false;
 }

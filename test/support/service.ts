@@ -1,19 +1,18 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { DataSource } from 'typeorm';
-import { inject } from 'vitest';
 import { AppModule } from '../../src/app.module.js';
 import { SEALING_KEYS } from '../../src/apps/app-registry.js';
 import { makeDemoApps } from '../../src/apps/demo-apps.js';
 import { masterKeyPurpose, seal } from '../../src/apps/sealing.js';
 import type { SealingKeys } from '../../src/config/secrets-key.js';
-import { httpAdapter, setUpHttp } from '../../src/operations/http.js';
-import { administer, databaseUrl } from './postgres.setup.js';
+import { APPLICATION_OPTIONS, httpAdapter, setUpHttp } from '../../src/operations/http.js';
+import { makeDatabase, type TestDatabase } from './database.js';
 
 export interface TestService {
   readonly url: string;
-  readonly database: DataSource;
+  readonly database: TestDatabase;
   /** What was logged, one entry a call. */
   readonly logged: string[];
   /** Writes an app as a registration would; `columns` are those of `apps`. */
@@ -27,11 +26,9 @@ export interface TestService {
 
 /** The whole service on a database of its own with the demo apps, answering real HTTP on a port of its own. */
 export async function startService(env: Record<string, string> = {}): Promise<TestService> {
-  const serverUrl = inject('serverUrl');
-  const name = `im_signature_${randomUUID().replaceAll('-', '')}`;
-  await administer(serverUrl, `CREATE DATABASE ${name} TEMPLATE ${inject('template')}`);
+  const database = await makeDatabase('migrated');
   Object.assign(process.env, {
-    DATABASE_URL: databaseUrl(serverUrl, name),
+    DATABASE_URL: database.url,
     SECRETS_KEY: randomBytes(32).toString('base64'),
     CORS_ORIGINS: 'https://chat.example.com',
     PORT: '0',
@@ -41,14 +38,14 @@ export async function startService(env: Record<string, string> = {}): Promise<Te
   const log = (...message: unknown[]): void => void logged.push(message.map(String).join(' '));
   const module = await Test.createTestingModule({ imports: [AppModule] }).compile();
   const app = module.createNestApplication<NestFastifyApplication>(httpAdapter(), {
+    ...APPLICATION_OPTIONS,
     logger: { log, warn: log, error: log },
   });
   setUpHttp(app);
   await app.listen(0, '127.0.0.1');
 
-  const database = app.get(DataSource);
   const keys = app.get<SealingKeys>(SEALING_KEYS);
-  await makeDemoApps(database, keys);
+  await makeDemoApps(app.get(DataSource), keys);
 
   return {
     url: await app.getUrl(),
@@ -68,7 +65,7 @@ export async function startService(env: Record<string, string> = {}): Promise<Te
     },
     async close() {
       await app.close();
-      await administer(serverUrl, `DROP DATABASE ${name} WITH (FORCE)`);
+      await database.drop();
     },
   };
 }

@@ -17,6 +17,8 @@ const RETRY_MS = 25;
 export interface EmbeddedPostgres {
   /** `postgres://postgres:<password>@127.0.0.1:<port>/im_signature`, percent-encoded. A secret. */
   readonly url: string;
+  /** Resolves when Postgres, or its keeper, has ended although it was held. */
+  readonly lost: Promise<void>;
   /** Lets go; resolves when Postgres has ended if this was its last user, else at once. */
   release(): Promise<void>;
 }
@@ -52,11 +54,19 @@ function held(socket: Socket, url: string): EmbeddedPostgres {
       resolve();
     });
   });
+  let released = false;
+  const lost = new Promise<void>((resolve) => {
+    void closed.then(() => {
+      if (!released) resolve();
+    });
+  });
   // Holding alone keeps no process alive.
   socket.unref();
   return {
     url,
+    lost,
     release() {
+      released = true;
       socket.ref();
       socket.end();
       return closed;

@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-export class CreateApps1795420800000 implements MigrationInterface {
+export class CreateApps1795392000000 implements MigrationInterface {
   async up(queryRunner: QueryRunner): Promise<void> {
     // An id is joined with ":" into the signed message, unescaped; src/apps/ids.ts has the same rule.
     await queryRunner.query(`
@@ -21,7 +21,7 @@ export class CreateApps1795420800000 implements MigrationInterface {
         app_id text NOT NULL REFERENCES apps ON DELETE CASCADE,
         version integer NOT NULL CHECK (version >= 1),
         sealed_key text NOT NULL CHECK (sealed_key ~ '^v1\\.[A-Za-z0-9_-]{1,32}\\.[A-Za-z0-9_-]+$'),
-        active_from timestamptz NOT NULL DEFAULT now(),
+        active_from timestamptz NOT NULL DEFAULT now() CHECK (isfinite(active_from)),
         PRIMARY KEY (app_id, version)
       )`);
     await queryRunner.query(`

@@ -1,0 +1,55 @@
+import { DataSource, type DataSourceOptions } from 'typeorm';
+import { ImpatientClient } from './impatient-client.js';
+
+/** Milliseconds to wait for a connection, and then for an answer: beyond, the caller is told `unavailable` rather than kept. */
+const CONNECT_TIMEOUT = 2_000;
+const QUERY_TIMEOUT = 2_000;
+
+/** Codes of Node and PostgreSQL (appendix A of its manual) which say that a server is not there, or refuses. */
+const AWAY = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH']);
+const REFUSED = new Set(['28P01', '28000', '3D000', '53300', '57P03']);
+
+/** The database cannot be reached; the message is one line that says why, and never holds its URL. */
+export class DatabaseError extends Error {}
+
+/** How the service talks to PostgreSQL. `synchronize` stays off: the schema is made by migrations and nothing else. */
+export function serviceOptions(url: string, poolSize: number) {
+  return {
+    type: 'postgres',
+    url,
+    poolSize,
+    synchronize: false,
+    applicationName: 'im-signature',
+    connectTimeoutMS: CONNECT_TIMEOUT,
+    extra: { Client: ImpatientClient, query_timeout: QUERY_TIMEOUT, statement_timeout: QUERY_TIMEOUT },
+  } as const satisfies DataSourceOptions;
+}
+
+/** How migrations do: they may take their time, once the server has answered. */
+export function migrationOptions(url: string) {
+  return {
+    type: 'postgres',
+    url,
+    synchronize: false,
+    applicationName: 'im-signature-migrate',
+    connectTimeoutMS: CONNECT_TIMEOUT,
+    migrations: [`${import.meta.dirname}/../../migrations/*.js`],
+  } as const satisfies DataSourceOptions;
+}
+
+/** @throws {DatabaseError} */
+export async function connect(options: DataSourceOptions): Promise<DataSource> {
+  try {
+    return await new DataSource(options).initialize();
+  } catch (error) {
+    throw new DatabaseError(`DATABASE_URL: ${reason(error as NodeJS.ErrnoException)}`, { cause: error });
+  }
+}
+
+function reason({ code = '', message }: NodeJS.ErrnoException): string {
+  if (AWAY.has(code)) return `PostgreSQL does not answer there (${code})`;
+  if (message.includes('timeout'))
+    return `PostgreSQL does not answer there within ${CONNECT_TIMEOUT / 1000} s`;
+  if (REFUSED.has(code)) return `PostgreSQL refuses it (${message})`;
+  return `it cannot be used (${message})`;
+}
