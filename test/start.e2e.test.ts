@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
@@ -6,12 +6,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { DEMO_MASTER_KEY } from '../src/apps/demo-apps.js';
-import { administer, databaseUrl } from './support/postgres.setup.js';
+import { masterKeyPurpose, seal } from '../src/apps/sealing.js';
+import { parseSecretsKey } from '../src/config/secrets-key.js';
+import { makeDatabase, type TestDatabase } from './support/database.js';
+import { databaseUrl } from './support/postgres.setup.js';
+import { proxyTo, type TcpProxy } from './support/tcp-proxy.js';
 import { type Program, run } from './support/program.js';
 import { type Answer, hmac, messageOf } from './support/signature.js';
 
 const MAIN = 'src/main.js';
-const MIGRATE = 'src/cli/migrate.js';
+const CLI = 'src/cli/main.js';
 const READY = /Ready on (http:[\w./:-]+)/;
 
 let folder: string;
@@ -93,6 +97,17 @@ describe('without any setting', () => {
     }
   });
 
+  it('ends, and says so, when its PostgreSQL is killed', async () => {
+    const service = start({});
+    await service.prints(READY);
+    const [pid = ''] = (await readFile(join(folder, 'data', 'postgres', 'postmaster.pid'), 'utf8')).split(
+      '\n',
+    );
+    process.kill(Number(pid), 'SIGKILL');
+    await service.prints(/The embedded PostgreSQL has ended/);
+    expect(await service.ends()).toBe(1);
+  });
+
   it('in production makes no demo app', async () => {
     const service = start({ NODE_ENV: 'production' });
     const [, url] = await service.prints(READY);
@@ -107,23 +122,28 @@ describe('without any setting', () => {
     const second = start({ SECRETS_KEY: randomBytes(32).toString('base64') });
     expect(await second.ends()).toBe(1);
     expect(second.stderr()).toMatch(
-      /^im-signature did not start\. SECRETS_KEY: no app's master key opens\. .*\n$/,
+      /^im-signature did not start\. SECRETS_KEY: no app's master key opens, .*\n$/,
     );
   });
 });
 
 describe('with a DATABASE_URL', () => {
   const SECRETS_KEY = randomBytes(32).toString('base64');
-  const name = `im_signature_start_${randomUUID().replaceAll('-', '')}`;
+  let database: TestDatabase;
   let env: Record<string, string>;
 
+  let silent: TcpProxy;
+
   beforeAll(async () => {
-    await administer(inject('serverUrl'), `CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8'`);
-    env = { DATABASE_URL: databaseUrl(inject('serverUrl'), name), SECRETS_KEY };
+    database = await makeDatabase('empty');
+    silent = await proxyTo(database.url);
+    silent.stopForwarding();
+    env = { DATABASE_URL: database.url, SECRETS_KEY };
   });
 
   afterAll(async () => {
-    await administer(inject('serverUrl'), `DROP DATABASE ${name} WITH (FORCE)`);
+    await silent.close();
+    await database.drop();
   });
 
   it('asks to be migrated first, and then starts without any demo app', async () => {
@@ -133,7 +153,7 @@ describe('with a DATABASE_URL', () => {
       /^im-signature did not start\. the database lacks 1 migration\(s\), .*npm run migrate"\n$/,
     );
 
-    const migration = run(MIGRATE, env);
+    const migration = run(CLI, env, ['migrate']);
     expect(await migration.ends()).toBe(0);
     expect(migration.output()).toMatch(/^applied CreateApps/);
 
@@ -142,6 +162,35 @@ describe('with a DATABASE_URL', () => {
     expect((await fetch(`${url ?? ''}/signature/login/1/a`)).status).toBe(404);
     expect(service.output()).not.toContain('curl');
     await expect(stat(join(folder, 'data'))).rejects.toThrow('ENOENT');
+  });
+
+  it('logs why it could not answer, under the id it gave the caller', async () => {
+    await run(CLI, env, ['migrate']).ends();
+    const service = start(env);
+    const [, url = ''] = await service.prints(READY);
+    await database.query('ALTER TABLE apps RENAME TO apps_away');
+    const response = await fetch(`${url}/signature/login/1/a`);
+    await database.query('ALTER TABLE apps_away RENAME TO apps');
+    expect(response.status).toBe(503);
+    const { request_id } = (await response.json()) as { request_id: string };
+    await service.prints(new RegExp(`${request_id} unavailable: .*relation "apps" does not exist`));
+  });
+
+  it('names an app whose key does not open, and starts for the others', async () => {
+    await run(CLI, env, ['migrate']).ends();
+    await database.query(
+      `INSERT INTO apps (app_id, name, identity) VALUES ('broken', 'x', 'none'), ('good', 'x', 'none')`,
+    );
+    const keys = parseSecretsKey(SECRETS_KEY);
+    await database.query(
+      `INSERT INTO app_master_keys (app_id, version, sealed_key) VALUES ('good', 1, $1), ('broken', 1, $1)`,
+      [seal('key', masterKeyPurpose('good', 1), keys)],
+    );
+    const service = start(env);
+    const [, url = ''] = await service.prints(READY);
+    expect(service.output()).toContain('Master key 1 of app broken: it does not open');
+    expect((await fetch(`${url}/signature/login/good/a`)).status).toBe(200);
+    expect((await fetch(`${url}/signature/login/broken/a`)).status).toBe(503);
   });
 
   it.each<[string, () => Record<string, string>, RegExp]>([
@@ -170,6 +219,11 @@ describe('with a DATABASE_URL', () => {
       () => ({ ...env, DATABASE_URL: databaseUrl(inject('serverUrl'), 'not_there') }),
       /DATABASE_URL: PostgreSQL refuses it \(database "not_there" does not exist\)/,
     ],
+    [
+      'a DATABASE_URL of another kind of server',
+      () => ({ ...env, DATABASE_URL: `postgres://u:hunter2@127.0.0.1:${silent.port}/im` }),
+      /DATABASE_URL: PostgreSQL does not answer there within 2 s/,
+    ],
     ['a PORT that is no port', () => ({ ...env, PORT: '99999' }), /PORT: must be a whole number/],
   ])('%s is one clear line and exit code 1', async (_mistake, mistaken, line) => {
     const service = start(mistaken());
@@ -183,7 +237,7 @@ describe('with a DATABASE_URL', () => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const PORT = String((other.address() as AddressInfo).port);
-    await run(MIGRATE, env).ends();
+    await run(CLI, env, ['migrate']).ends();
     const service = start({ ...env, PORT });
     expect(await service.ends()).toBe(1);
     expect(service.output()).toBe(

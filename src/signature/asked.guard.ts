@@ -13,7 +13,8 @@ export class AskedGuard implements CanActivate {
 
   canActivate(context: ExecutionContext): boolean {
     const request = context.switchToHttp().getRequest<SignatureHttpRequest>();
-    request.asked = readAsked(this.reflector.get(SignsAction, context.getHandler()), request);
+    const action = this.reflector.get(SignsAction, context.getHandler());
+    request.asked = readAsked(action, request.params, request.query);
     return true;
   }
 }

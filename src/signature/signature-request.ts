@@ -16,28 +16,42 @@ export interface Asked {
   readonly forSdk: boolean;
 }
 
+/** The parts of a request's path, decoded; what is absent is judged like the empty string. */
+export interface PathParams {
+  readonly app_id?: string | undefined;
+  readonly client_id?: string | undefined;
+  readonly conversion_id?: string | undefined;
+  readonly sorted_member_ids?: string | undefined;
+}
+
 /** A request on its way through the guards of a signature route. */
 export interface SignatureHttpRequest extends AppRequest {
-  params: { app_id?: string; client_id?: string; conversion_id?: string; sorted_member_ids?: string };
+  params: PathParams;
   asked: Asked;
 }
 
-/** @throws {Problem} `invalid_app_id`, `invalid_client_id`, `invalid_conversion_id`, `invalid_member_id`, `invalid_format` */
-export function readAsked(action: ActionName, request: SignatureHttpRequest): Asked {
-  const {
-    app_id: appId = '',
-    client_id: clientId = '',
-    conversion_id: conversationId = '',
-    sorted_member_ids = '',
-  } = request.params;
-  requireId(appId, 'invalid_app_id', 'app id');
-  requireId(clientId, 'invalid_client_id', 'client id');
-  if (ACTIONS[action].conversation) requireId(conversationId, 'invalid_conversion_id', 'conversation id');
+/**
+ * @param query the parameters after "?"; only `format` means something.
+ * @throws {Problem} `invalid_app_id`, `invalid_client_id`, `invalid_conversion_id`, `invalid_member_id`, `invalid_format`
+ */
+export function readAsked(action: ActionName, params: PathParams, query: unknown): Asked {
+  const { app_id = '', client_id = '', conversion_id = '', sorted_member_ids = '' } = params;
+  requireId(app_id, 'invalid_app_id', 'app id');
+  requireId(client_id, 'invalid_client_id', 'client id');
+  if (ACTIONS[action].conversation) requireId(conversion_id, 'invalid_conversion_id', 'conversation id');
   const members = splitMembers(sorted_member_ids);
   const bad = members.findIndex((member) => !isId(member));
-  if (bad >= 0)
+  if (bad >= 0) {
     throw new Problem('invalid_member_id', `Member id ${bad + 1} ${idFault(members[bad] ?? '')}.`);
-  return { action, appId, clientId, conversationId, members, forSdk: readFormat(request.query) === 'sdk' };
+  }
+  return {
+    action,
+    appId: app_id,
+    clientId: client_id,
+    conversationId: conversion_id,
+    members,
+    forSdk: readFormat(query) === 'sdk',
+  };
 }
 
 function readFormat(query: unknown): 'sdk' | undefined {

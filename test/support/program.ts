@@ -6,6 +6,7 @@ export interface Program {
   readonly process: ChildProcess;
   /** All that it has written so far, to both streams. */
   output(): string;
+  stdout(): string;
   stderr(): string;
   /** Resolves with the first match of its output; rejects when it ends without one. */
   prints(pattern: RegExp): Promise<RegExpExecArray>;
@@ -16,25 +17,34 @@ export interface Program {
 /** Runs a built file of the project as its own process, with no environment but what is given, and out of reach of any `.env`. */
 export function run(file: string, env: Record<string, string>, args: readonly string[] = []): Program {
   const path = new URL(`../../dist/${file}`, import.meta.url).pathname;
-  const child = spawn(process.execPath, [path, ...args], {
-    cwd: tmpdir(),
-    env: { PATH: process.env.PATH ?? '', ...env },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
+  return runProgram(process.execPath, [path, ...args], env, tmpdir());
+}
+
+export function runProgram(
+  program: string,
+  args: readonly string[],
+  env: Record<string, string>,
+  cwd: string,
+): Program {
+  const child = spawn(program, args, { cwd, env: { PATH: process.env.PATH ?? '', ...env }, stdio: 'pipe' });
   let output = '';
-  let stderr = '';
+  const streams = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+      streams[name] += text;
+    });
+  }
+  // A program that ends without reading its input is no fault of the test.
+  child.stdin.on('error', () => undefined);
   const ended = once(child, 'close').then(
     ([code, signal]) => (code ?? signal) as number | NodeJS.Signals | null,
   );
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => {
-    output += chunk.toString();
-    stderr += chunk.toString();
-  });
   return {
     process: child,
     output: () => output,
-    stderr: () => stderr,
+    stdout: () => streams.stdout,
+    stderr: () => streams.stderr,
     ends: () => ended,
     prints: (pattern) =>
       new Promise((resolve, reject) => {

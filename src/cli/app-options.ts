@@ -1,0 +1,79 @@
+import { InvalidArgumentError, Option } from 'commander';
+import { idFault, isId } from '../apps/ids.js';
+import type { AppColumns } from './app-migrations.js';
+
+export const appId = (): Option =>
+  new Option('--app-id <id>', 'the app id of the IM platform').argParser(parseId).makeOptionMandatory();
+export const name = (): Option => new Option('--name <name>', 'a name for people').argParser(parseName);
+export const identity = (): Option =>
+  new Option('--identity <identity>', 'how callers prove who they are; none: open to everyone').choices([
+    'none',
+    'jwt',
+  ]);
+export const timestampFormat = (): Option =>
+  new Option('--timestamp-format <format>', 'the form of signed timestamps').choices([
+    'seconds.micros',
+    'seconds',
+    'milliseconds',
+  ]);
+export const membership = (): Option =>
+  new Option('--membership <rules>', 'whether conversation rules decide').choices([
+    'off',
+    'where-registered',
+    'required',
+  ]);
+export const maxMembers = (): Option =>
+  new Option('--max-members <number>', 'the most member ids one request may name').argParser(parseCount);
+
+/** The options that are columns of `apps`, as commander hands them over. */
+export interface Columns {
+  name?: string;
+  identity?: string;
+  timestampFormat?: string;
+  membership?: string;
+  maxMembers?: number;
+}
+
+export function columnsOf({ name, identity, timestampFormat, membership, maxMembers }: Columns): AppColumns {
+  return Object.fromEntries(
+    Object.entries({
+      name,
+      identity,
+      timestamp_format: timestampFormat,
+      membership,
+      max_members: maxMembers,
+    }).filter(([, value]) => value !== undefined),
+  );
+}
+
+export function parseId(text: string): string {
+  if (!isId(text)) throw new InvalidArgumentError(`An id that ${idFault(text)} cannot be an app's.`);
+  return text;
+}
+
+function parseName(text: string): string {
+  const { length } = Array.from(text);
+  if (length < 1 || length > 200) throw new InvalidArgumentError('A name has 1 to 200 characters.');
+  return text;
+}
+
+function parseCount(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('A whole number from 1 to 999999.');
+  return Number(text);
+}
+
+export function parseTime(text: string): Date {
+  // Without an offset the time would be another one on another machine.
+  if (
+    !/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/.test(text) ||
+    Number.isNaN(Date.parse(text))
+  ) {
+    throw new InvalidArgumentError('A time has the form 2027-01-31T22:00:00Z or 2027-01-31T22:00:00+08:00.');
+  }
+  const time = new Date(text);
+  if (time.getTime() < Date.now())
+    throw new InvalidArgumentError(
+      'The time is past; without the option the key signs as soon as it is migrated.',
+    );
+  return time;
+}

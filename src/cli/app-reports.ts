@@ -1,0 +1,108 @@
+import type { App } from '../apps/app.entity.js';
+import { keyInForce } from '../apps/app-master-key.entity.js';
+import { masterKeyPurpose, open, SealError, sealingKeyId } from '../apps/sealing.js';
+import { type Admin, requireApp, withAdmin } from './admin-context.js';
+import { good, type OutputOptions, printJson, printTable, warning } from './output.js';
+
+interface AppSummary {
+  app_id: string;
+  name: string;
+  disabled: boolean;
+  identity: string;
+  timestamp_format: string;
+  membership: string;
+  max_members: number;
+  key_in_force: number | null;
+}
+
+function summaryOf(app: App): AppSummary {
+  return {
+    app_id: app.appId,
+    name: app.name,
+    disabled: app.disabled,
+    identity: app.identity,
+    timestamp_format: app.timestampFormat,
+    membership: app.membership,
+    max_members: app.maxMembers,
+    key_in_force: keyInForce(app.masterKeys, Date.now())?.version ?? null,
+  };
+}
+
+const SUMMARY_COLUMNS: Record<string, (app: AppSummary) => string | number | boolean | null> = {
+  app: (app) => app.app_id,
+  name: (app) => app.name,
+  identity: (app) => (app.identity === 'none' ? warning('none: open to everyone') : app.identity),
+  disabled: (app) => app.disabled,
+  timestamp: (app) => app.timestamp_format,
+  membership: (app) => app.membership,
+  'max members': (app) => app.max_members,
+  'key in force': (app) => app.key_in_force ?? warning('none'),
+};
+
+export async function list(options: OutputOptions): Promise<void> {
+  await withAdmin(async (admin) => {
+    printTable((await admin.registry.all()).map(summaryOf), SUMMARY_COLUMNS, options);
+  });
+}
+
+export async function show(id: string, options: OutputOptions): Promise<void> {
+  await withAdmin(async (admin) => {
+    const app = await requireApp(admin, id);
+    const keys = keysOf(app);
+    if (options.json) {
+      printJson({ ...summaryOf(app), keys });
+      return;
+    }
+    printTable([summaryOf(app)], SUMMARY_COLUMNS, options);
+    printTable(
+      keys,
+      {
+        'key version': (key) => key.version,
+        state: (key) => key.state,
+        'active from': (key) => key.active_from,
+        until: (key) => key.active_until,
+        'sealed with': (key) => key.sealed_with,
+      },
+      options,
+    );
+  });
+}
+
+/** The versions of an app's key in the order they begin to sign, each until the next one does. */
+function keysOf(app: App) {
+  const inForce = keyInForce(app.masterKeys, Date.now());
+  const keys = app.masterKeys.toSorted(
+    (a, b) => a.activeFrom.getTime() - b.activeFrom.getTime() || a.version - b.version,
+  );
+  return keys.map((key, index) => ({
+    version: key.version,
+    state: key === inForce ? 'in force' : key.activeFrom.getTime() > Date.now() ? 'scheduled' : 'past',
+    active_from: key.activeFrom.toISOString(),
+    active_until: keys[index + 1]?.activeFrom.toISOString() ?? null,
+    sealed_with: sealingKeyId(key.sealedKey),
+  }));
+}
+
+export async function check(options: OutputOptions): Promise<void> {
+  await withAdmin(async (admin) => {
+    const faults = (await admin.registry.all()).flatMap((app) => faultsOf(app, admin));
+    if (options.json) printJson(faults);
+    else if (faults.length === 0) good('every sealed key opens, and every app has a key in force');
+    else printTable(faults, { app: (fault) => fault.app_id, fault: (fault) => fault.fault }, options);
+    if (faults.length > 0) process.exitCode = 1;
+  });
+}
+
+function faultsOf(app: App, { sealingKeys }: Admin): { app_id: string; fault: string }[] {
+  const faults: string[] = [];
+  if (keyInForce(app.masterKeys, Date.now()) === undefined) faults.push('has no key in force');
+  for (const { version, sealedKey } of app.masterKeys) {
+    try {
+      open(sealedKey, masterKeyPurpose(app.appId, version), sealingKeys);
+    } catch (error) {
+      if (!(error instanceof SealError)) throw error;
+      faults.push(`key ${version}: ${error.message}`);
+    }
+  }
+  return faults.map((fault) => ({ app_id: app.appId, fault }));
+}

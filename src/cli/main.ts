@@ -1,0 +1,47 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+import packageJson from '#package' with { type: 'json' };
+import { Problem } from '../operations/problem.js';
+import { appCommands } from './app-commands.js';
+import { migrateCommand } from './migrate-command.js';
+import { secretsCommands } from './secrets-commands.js';
+import { signCommands } from './sign-command.js';
+import { UsageError } from './usage-error.js';
+
+const program = new Command('im-signature')
+  .description(packageJson.description)
+  .version(packageJson.version)
+  .addCommand(appCommands())
+  .addCommand(migrateCommand())
+  .addCommand(secretsCommands())
+  .addCommand(signCommands());
+everyCommand(program, (command) =>
+  command.exitOverride().showHelpAfterError('(see --help)').allowExcessArguments(false),
+);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = await report(error);
+}
+
+/** One line for each thing that is wrong. @returns the exit code: 2 where the command was called wrongly, else 1. */
+async function report(error: unknown): Promise<number> {
+  // Commander has said what is wrong already, or has shown the help that was asked for.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  for (const line of await linesOf(error)) process.stderr.write(`im-signature: ${line}\n`);
+  return error instanceof UsageError ? 2 : 1;
+}
+
+async function linesOf(error: unknown): Promise<string[]> {
+  if (error instanceof Error && error.name === 'ExitPromptError') return ['cancelled; nothing was written'];
+  if (error instanceof Problem)
+    return [`${error.message}${error.cause instanceof Error ? ` ${error.cause.message}` : ''}`];
+  const { startErrorLines } = await import('../start-error.js');
+  return startErrorLines(error);
+}
+
+function everyCommand(command: Command, change: (command: Command) => void): void {
+  change(command);
+  for (const child of command.commands) everyCommand(child, change);
+}

@@ -1,0 +1,102 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+
+/** The migrations of this project, and where the build puts them. */
+export const SOURCE_FOLDER = join(import.meta.dirname, '../../../migrations');
+const BUILT_FOLDER = join(import.meta.dirname, '../../migrations');
+
+export type Value = string | number | boolean | null;
+export type Row = Record<string, Value>;
+
+export interface MigrationText {
+  /** What it does, in the file's name: `register-app-shop`. */
+  readonly slug: string;
+  /** The doc comment of its class. */
+  readonly comment: string;
+  /** Constants before the class. */
+  readonly constants: string;
+  readonly up: string;
+  readonly down: string;
+}
+
+/** The part of a file's name that stands for an id, which may hold any character. */
+export function slugOf(id: string): string {
+  return id.replace(/[^A-Za-z0-9]+/g, '-').replace(/^-|-$/g, '') || 'id';
+}
+
+/**
+ * Writes `<time>-<slug>.ts` into the migrations, and returns its path from the current folder.
+ * Its time is later than that of every migration there is, so that it runs after them and no two have the same.
+ */
+export async function writeMigration(migration: MigrationText): Promise<string> {
+  const times = (await migrationSources()).map((name) => Number.parseInt(name, 10));
+  const time = Math.max(Date.now(), ...times.map((taken) => taken + 1));
+  const path = join(SOURCE_FOLDER, `${time}-${migration.slug}.ts`);
+  // Never over a file that is there; one write, so that nothing half-written stays behind.
+  await writeFile(path, textOf(migration, time), { flag: 'wx', flush: true });
+  return relative(process.cwd(), path);
+}
+
+function textOf({ slug, comment, constants, up, down }: MigrationText, time: number): string {
+  const name = slug.replace(/(?:^|-)([A-Za-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+  return `import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+${constants}
+/** ${comment} */
+export class ${name}${time} implements MigrationInterface {
+  async up(queryRunner: QueryRunner): Promise<void> {
+${up}  }
+
+  async down(queryRunner: QueryRunner): Promise<void> {
+${down}  }
+}
+`;
+}
+
+/** Migrations that are not built yet, which a run would silently leave out. In an image without sources there are none. */
+export async function unbuiltMigrations(): Promise<string[]> {
+  const built = new Set(await readdir(BUILT_FOLDER));
+  return (await migrationSources()).filter((name) => !built.has(name.replace(/\.ts$/, '.js')));
+}
+
+/**
+ * The file of a migration about an app that the database does not have yet, if there is one.
+ *
+ * @param applied the names of the classes of the migrations that it has.
+ */
+export async function unappliedAbout(appId: string, applied: readonly string[]): Promise<string | undefined> {
+  for (const file of await migrationSources()) {
+    if (applied.some((name) => name.endsWith(file.slice(0, 13)))) continue;
+    const text = await readFile(join(SOURCE_FOLDER, file), 'utf8');
+    if (text.includes(`  app_id: ${literal(appId)},\n`)) return join('migrations', file);
+  }
+  return undefined;
+}
+
+async function migrationSources(): Promise<string[]> {
+  try {
+    return (await readdir(SOURCE_FOLDER)).filter((name) => /^\d{13}-.*\.ts$/.test(name)).sort();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** An object as a constant, one property a line: however long a value is, the formatter leaves it so. */
+export function constant(name: string, row: Row): string {
+  const lines = Object.entries(row).map(([key, value]) => `  ${key}: ${literal(value)},\n`);
+  return `const ${name} = {\n${lines.join('')}};\n`;
+}
+
+/** A value as the formatter writes it: in single quotes, unless that takes more escapes than double ones. */
+export function literal(value: Value): string {
+  if (typeof value !== 'string') return String(value);
+  const singles = value.split("'").length;
+  const doubles = value.split('"').length;
+  const quote = singles > doubles ? '"' : "'";
+  const escaped = value
+    .replaceAll('\\', '\\\\')
+    .replaceAll(quote, `\\${quote}`)
+    .replace(/[\p{Cc}\u2028\u2029]/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return quote + escaped + quote;
+}

@@ -1,0 +1,30 @@
+import { Command } from 'commander';
+import { ACTIONS, type Action, type ActionName } from '../signature/actions.js';
+
+export interface SignOptions {
+  appId: string;
+  clientId: string;
+  conversionId?: string;
+  members?: string;
+  format?: string;
+  explain?: true;
+}
+
+/** `sign …`: a signature from the command line, for trying things out. Nobody is asked who is calling. */
+export function signCommands(): Command {
+  const sign = new Command('sign').description('sign as the service would, for trying things out');
+  for (const [name, action] of Object.entries(ACTIONS) as [ActionName, Action][]) {
+    const command = sign
+      .command(name)
+      .description(`sign "${name}"`)
+      .requiredOption('--app-id <id>', 'the app')
+      .requiredOption('--client-id <id>', 'the client');
+    if (action.conversation) command.requiredOption('--conversion-id <id>', 'the conversation');
+    if (action.members !== 'none') command.option('--members <ids>', 'sorted member ids, joined with ":"');
+    command
+      .option('--format <format>', 'sdk: integer milliseconds')
+      .option('--explain', 'print the message that was signed, on a line before')
+      .action(async (options: SignOptions) => (await import('./sign-run.js')).run(name, options));
+  }
+  return sign;
+}

@@ -1,0 +1,35 @@
+import { ACTIONS, type ActionName } from '../signature/actions.js';
+import { requireMembers } from '../signature/members.js';
+import { readAsked } from '../signature/signature-request.js';
+import { SignatureService } from '../signature/signature.service.js';
+import { withAdmin } from './admin-context.js';
+import { print, printJson } from './output.js';
+import type { SignOptions } from './sign-command.js';
+
+export async function run(name: ActionName, options: SignOptions): Promise<void> {
+  const asked = readAsked(
+    name,
+    {
+      app_id: options.appId,
+      client_id: options.clientId,
+      conversion_id: options.conversionId,
+      sorted_member_ids: options.members,
+    },
+    { format: options.format },
+  );
+  await withAdmin(async ({ registry }) => {
+    const app = await registry.find(asked.appId);
+    requireMembers(name, asked.members, app.maxMembers);
+    const answer = new SignatureService(registry).sign(app, asked);
+    if (options.explain) {
+      const parts = {
+        conversion_id: '',
+        sorted_member_ids: '',
+        ...answer,
+        timestamp: String(answer.timestamp),
+      };
+      print(ACTIONS[name].message(parts));
+    }
+    printJson(answer);
+  });
+}

@@ -1,0 +1,454 @@
+import { randomBytes } from 'node:crypto';
+import { rm, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type TestDatabase, makeDatabase } from './support/database.js';
+import { type Program, run, runProgram } from './support/program.js';
+import { type Finished, makeProject, type Project } from './support/project.js';
+import { type Answer, hmac, messageOf } from './support/signature.js';
+
+const FIRST_KEY = 'first-master-key-主密钥';
+const SECOND_KEY = 'second-master-key';
+const READY = /Ready on (http:[\w./:-]+)/;
+
+const newKey = (): string => randomBytes(32).toString('base64');
+const OLD = newKey();
+const NEW = newKey();
+
+let database: TestDatabase;
+let project: Project;
+/** All that any command or service of this file wrote. */
+let said = '';
+const services: Program[] = [];
+
+afterEach(async () => {
+  for (const service of services.splice(0)) {
+    service.process.kill('SIGTERM');
+    await service.ends();
+    said += service.output();
+  }
+  expect(said).not.toContain(FIRST_KEY);
+  expect(said).not.toContain(SECOND_KEY);
+});
+
+async function admin(args: string[], options?: Parameters<Project['admin']>[1]): Promise<Finished> {
+  const finished = await project.admin(args, options);
+  said += finished.stdout + finished.stderr;
+  return finished;
+}
+
+/** Runs a command that has to succeed. */
+async function does(args: string[], options?: Parameters<Project['admin']>[1]): Promise<string> {
+  const { code, stdout, stderr } = await admin(args, options);
+  expect(code, stderr).toBe(0);
+  expect(stderr).toBe('');
+  return stdout;
+}
+
+/** Runs a command that has to fail with one line. */
+async function fails(args: string[], options?: Parameters<Project['admin']>[1]): Promise<string> {
+  const before = await project.written();
+  const { code, stdout, stderr } = await admin(args, options);
+  expect(code, stderr).toBe(1);
+  expect(stdout).toBe('');
+  expect(stderr.trim().split('\n')).toHaveLength(1);
+  expect(await project.written(), 'nothing is written').toEqual(before);
+  return stderr.trim();
+}
+
+async function serve(env: Record<string, string>): Promise<(path: string) => Promise<Answer>> {
+  const service = run('src/main.js', { PORT: '0', DATABASE_URL: database.url, ...env });
+  services.push(service);
+  const [, url = ''] = await service.prints(READY);
+  return async (path) => (await (await fetch(`${url}/signature/${path}`)).json()) as Answer;
+}
+
+const isSignedWith = (answer: Answer, key: string): boolean =>
+  answer.signature === hmac(messageOf(answer), key);
+
+describe('an app, from its registration to its end', () => {
+  const SECRETS_KEY = `old:${OLD}`;
+
+  beforeAll(async () => {
+    database = await makeDatabase('empty');
+    project = await makeProject({ DATABASE_URL: database.url, SECRETS_KEY });
+  });
+
+  afterAll(async () => {
+    expect((await database.dump()).join('\n')).not.toMatch(/first-master-key|second-master-key/);
+    await database.drop();
+    await project.remove();
+  });
+
+  it('is registered by a migration that type-checks, and signs with the key that was given', async () => {
+    await does(['migrate']);
+    const register = [
+      'app',
+      'register',
+      '--app-id',
+      'shop/1',
+      '--name',
+      `"O'Neill's" 店`,
+      '--identity',
+      'none',
+    ];
+    const said = await does(register, { input: `${FIRST_KEY}\n` });
+    const [file = ''] = (await project.written()).keys();
+    expect(file).toMatch(/^\d{13}-register-app-shop-1\.ts$/);
+    expect(said).toContain(`wrote migrations/${file}`);
+    await project.build();
+
+    expect(await does(['migrate', '--dry-run'])).toMatch(/^would apply RegisterAppShop1\d{13}\n$/);
+    expect(await database.query('SELECT * FROM apps')).toEqual([]);
+    expect(await does(['migrate'])).toMatch(/^applied RegisterAppShop1\d{13}\n$/);
+    const ask = await serve({ SECRETS_KEY });
+    expect(isSignedWith(await ask('login/shop%2F1/alice'), FIRST_KEY)).toBe(true);
+  });
+
+  it('gets a new key at a time that was set, to the second, without a restart', async () => {
+    const hour = new Date(Date.now() + 3_600_000).toISOString();
+    const rotate = ['app', 'rotate-key', '--app-id', 'shop/1', '--active-from', hour];
+    await does(rotate, { input: SECOND_KEY });
+    await project.build();
+    await does(['migrate']);
+    const [key] = await database.query<{ active_from: Date }>(
+      'SELECT active_from FROM app_master_keys WHERE version = 2',
+    );
+    expect(key?.active_from.toISOString()).toBe(hour);
+
+    // The hour is brought near, and the moment crossed while the service signs.
+    const ask = await serve({ SECRETS_KEY });
+    const begin = Date.now() + 1_500;
+    await database.query('UPDATE app_master_keys SET active_from = $1 WHERE version = 2', [new Date(begin)]);
+    const answers: Answer[] = [];
+    do answers.push(await ask('login/shop%2F1/alice'));
+    while (Date.now() < begin + 300);
+    const keys = answers.map((answer) => (Number(answer.timestamp) * 1000 < begin ? FIRST_KEY : SECOND_KEY));
+    expect(new Set(keys).size).toBe(2);
+    expect(answers.filter((answer, i) => !isSignedWith(answer, keys[i] ?? ''))).toEqual([]);
+  });
+
+  it('is shown with the versions of its key, and without any of them', async () => {
+    const shown = JSON.parse(await does(['app', 'show', 'shop/1', '--json'])) as {
+      keys: { state: string }[];
+    };
+    expect(shown).toMatchObject({
+      app_id: 'shop/1',
+      name: `"O'Neill's" 店`,
+      identity: 'none',
+      key_in_force: 2,
+    });
+    expect(shown.keys.map(({ state }) => state)).toEqual(['past', 'in force']);
+    expect(await does(['app', 'show', 'shop/1'])).toContain('in force');
+    expect(await does(['app', 'list'])).toContain('none: open to everyone');
+    expect(await does(['app', 'check'])).toBe('every sealed key opens, and every app has a key in force\n');
+  });
+
+  it('is changed, disabled and enabled by migrations, each of which reverts', async () => {
+    const row = async () => (await database.query('SELECT name, max_members, disabled FROM apps'))[0];
+    const before = await row();
+    await does(['app', 'set', '--app-id', 'shop/1', '--name', 'Shop', '--max-members', '3']);
+    expect(await fails(['app', 'disable', '--app-id', 'shop/1'])).toMatch(
+      /migrations\/\d+-set-app-shop-1\.ts about this app is not applied yet: first run "npm run migrate"/,
+    );
+    await project.build();
+    await does(['migrate']);
+    expect(await fails(['app', 'set', '--app-id', 'shop/1', '--max-members', '3'])).toContain(
+      'is so already',
+    );
+    await does(['app', 'disable', '--app-id', 'shop/1']);
+    await project.build();
+    await project.exec('prettier', ['--check', 'migrations']);
+    await does(['migrate']);
+    expect(await row()).toEqual({ name: 'Shop', max_members: 3, disabled: true });
+    expect(await fails(['sign', 'login', '--app-id', 'shop/1', '--client-id', 'a'])).toMatch(/app_disabled/);
+
+    expect(await does(['migrate', '--revert'])).toMatch(/^reverted DisableAppShop1/);
+    expect(await does(['migrate', '--revert'])).toMatch(/^reverted SetAppShop1/);
+    expect(await row()).toEqual(before);
+  });
+
+  it('is sealed anew with another key while nothing stops working', async () => {
+    const both = { SECRETS_KEY: `new:${NEW},old:${OLD}` };
+    const ask = await serve(both);
+    for (const name of (await project.written()).keys()) {
+      if (!/set|disable/.test(name)) continue;
+      await rm(join(project.folder, 'migrations', name));
+      await rm(join(project.folder, 'dist/migrations', name.replace('.ts', '.js')));
+    }
+    await does(['secrets', 'reseal', '--from', 'old', '--to', 'new'], { env: both });
+    await project.build();
+    await project.exec('prettier', ['--check', 'migrations']);
+    await project.exec('eslint', ['migrations']);
+
+    expect(isSignedWith(await ask('login/shop%2F1/alice'), SECOND_KEY)).toBe(true);
+    await does(['migrate']);
+    expect(isSignedWith(await ask('login/shop%2F1/alice'), SECOND_KEY)).toBe(true);
+    expect(await does(['app', 'check'], { env: { SECRETS_KEY: `new:${NEW}` } })).toContain(
+      'every sealed key opens',
+    );
+
+    const { code, stdout } = await admin(['app', 'check', '--json']);
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toEqual([
+      { app_id: 'shop/1', fault: 'key 1: it is sealed with the key "new", which SECRETS_KEY does not hold' },
+      { app_id: 'shop/1', fault: 'key 2: it is sealed with the key "new", which SECRETS_KEY does not hold' },
+    ]);
+    expect(await fails(['secrets', 'reseal', '--from', 'old', '--to', 'new'], { env: both })).toContain(
+      'nothing is sealed with the key "old"',
+    );
+  });
+
+  it('goes, with all that was made, when every migration is reverted, and comes back', async () => {
+    const rows = async () => database.query('SELECT app_id, version FROM app_master_keys ORDER BY version');
+    const before = await rows();
+    const { length } = JSON.parse(await does(['migrate', '--status', '--json'])) as unknown[];
+    for (let i = 0; i < length; i++) expect(await does(['migrate', '--revert'])).toMatch(/^reverted /);
+    expect(await does(['migrate', '--revert'])).toBe('nothing to revert\n');
+    expect(await database.query(`SELECT 1 FROM pg_tables WHERE tablename LIKE 'app%'`)).toEqual([]);
+    expect((await does(['migrate'])).match(/^applied /gm)).toHaveLength(length);
+    expect(await rows()).toEqual(before);
+  });
+});
+
+describe('migrate from eight processes at once', () => {
+  it('applies each migration once', async () => {
+    const empty = await makeDatabase('empty');
+    const migrations = Array.from({ length: 8 }, () =>
+      run('src/cli/main.js', { DATABASE_URL: empty.url, SECRETS_KEY: NEW }, ['migrate']),
+    );
+    expect(await Promise.all(migrations.map((migration) => migration.ends()))).toEqual(Array(8).fill(0));
+    const applied = migrations.flatMap((migration) => migration.output().match(/^applied (\w+)/gm) ?? []);
+    const rows = await empty.query('SELECT name FROM migrations');
+    expect(applied).toHaveLength(rows.length);
+    await empty.drop();
+  });
+});
+
+describe('a command that cannot do what it should', () => {
+  const REGISTER = ['app', 'register', '--app-id', 'shop', '--name', 'Shop', '--identity', 'none'];
+
+  beforeEach(async () => {
+    database = await makeDatabase('migrated');
+    project = await makeProject({ DATABASE_URL: database.url, SECRETS_KEY: `new:${NEW}` });
+    await database.query(`INSERT INTO apps (app_id, name, identity) VALUES ('there', 'There', 'none')`);
+  });
+
+  afterEach(async () => {
+    await database.drop();
+    await project.remove();
+  });
+
+  it.each<[string, string[], string | Buffer, RegExp]>([
+    [
+      'an app that exists',
+      [...REGISTER.slice(0, 3), 'there', ...REGISTER.slice(4)],
+      'key',
+      /^im-signature: the app "there" is registered already$/,
+    ],
+    [
+      'an app that does not exist',
+      ['app', 'set', '--app-id', 'x', '--name', 'y'],
+      '',
+      /no app "x" is registered/,
+    ],
+    ['an app that does not exist', ['app', 'rotate-key', '--app-id', 'x'], 'key', /no app "x" is registered/],
+    ['a key of zero length', REGISTER, '', /the master key is empty$/],
+    ['a key that is only a line break', REGISTER, '\n', /the master key is empty$/],
+    ['a key of two lines', REGISTER, 'a\nb\n', /contains a control character or a line break$/],
+    ['a key that is not UTF-8', REGISTER, Buffer.from([0x61, 0xff]), /the master key is not UTF-8$/],
+    [
+      'an id that breaks the rules',
+      ['sign', 'login', '--app-id', 'there', '--client-id', 'a:b'],
+      '',
+      /invalid_client_id/,
+    ],
+    [
+      'an app without a key',
+      ['sign', 'login', '--app-id', 'there', '--client-id', 'a'],
+      '',
+      /no master key in force/,
+    ],
+    [
+      'a sealing key that is not there',
+      ['secrets', 'reseal', '--from', 'old', '--to', 'new'],
+      '',
+      /must hold both keys; it holds new$/,
+    ],
+  ])('%s is one line and exit code 1: %j', async (_fault, args, input, line) => {
+    expect(await fails(args, { input })).toMatch(line);
+  });
+
+  it.each<[string, Record<string, string>, RegExp]>([
+    [
+      'a SECRETS_KEY of the wrong length',
+      { SECRETS_KEY: 'c2hvcnQ=' },
+      /SECRETS_KEY: entry 1: not the base64 of 32 bytes/,
+    ],
+    [
+      'a database that is away',
+      { DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/im' },
+      /PostgreSQL does not answer there/,
+    ],
+  ])('%s is one line and exit code 1', async (_fault, env, line) => {
+    expect(await fails(REGISTER, { input: 'key', env })).toMatch(line);
+    expect(said).not.toContain('hunter2');
+  });
+
+  it('a migration folder that cannot be written is one line and exit code 1', async () => {
+    await rm(join(project.folder, 'migrations'), { recursive: true });
+    // Not even root makes a file there.
+    await symlink('/sys/kernel', join(project.folder, 'migrations'));
+    const { code, stderr } = await admin(REGISTER, { input: 'key' });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^im-signature: .*\/migrations\/\d+-register-app-shop\.ts cannot be written \(E\w+\)\n$/,
+    );
+  });
+
+  it('a migration that is not built is not left out silently', async () => {
+    await does(REGISTER, { input: 'key' });
+    expect(await fails(['migrate'])).toMatch(
+      /migrations\/\d+-register-app-shop\.ts is not built yet: run "npm run build"/,
+    );
+  });
+
+  it.each([
+    ['an unknown command', ['app', 'remove']],
+    ['a missing option', ['app', 'register', '--app-id', 'x']],
+    ['an unknown choice', ['app', 'register', '--app-id', 'x', '--name', 'x', '--identity', 'password']],
+    [
+      'an id that breaks the rules',
+      ['app', 'register', '--app-id', 'a:b', '--name', 'x', '--identity', 'none'],
+    ],
+    [
+      'a time without an offset',
+      ['app', 'rotate-key', '--app-id', 'there', '--active-from', '2027-01-01T00:00:00'],
+    ],
+    [
+      'a time that is past',
+      ['app', 'rotate-key', '--app-id', 'there', '--active-from', '2020-01-01T00:00:00Z'],
+    ],
+    ['nothing to set', ['app', 'set', '--app-id', 'there']],
+    ['a key as an argument', ['app', 'register', '--master-key', 'x']],
+    ['two ways to migrate', ['migrate', '--revert', '--dry-run']],
+  ])('%s is a mistake in the call: exit code 2', async (_mistake, args) => {
+    const { code, stdout, stderr } = await admin(args);
+    expect(code).toBe(2);
+    expect(stdout).toBe('');
+    expect(stderr).not.toMatch(/\n {4}at /);
+    expect((await project.written()).size).toBe(0);
+  });
+
+  it('two administrators at the same moment write two migrations, which both apply', async () => {
+    const other = [...REGISTER.slice(0, 3), 'other', ...REGISTER.slice(4)];
+    await Promise.all([does(REGISTER, { input: 'key' }), does(other, { input: 'key' })]);
+    const times = [...(await project.written()).keys()].map((name) => name.slice(0, 13));
+    expect(new Set(times).size).toBe(2);
+    await project.build();
+    expect((await does(['migrate'])).match(/^applied /gm)).toHaveLength(2);
+  });
+
+  it('of two administrators who register the same app at the same moment one is refused', async () => {
+    const finished = await Promise.all([admin(REGISTER, { input: 'a' }), admin(REGISTER, { input: 'b' })]);
+    expect(finished.map(({ code }) => code).sort()).toEqual([0, 1]);
+    expect((await project.written()).size).toBe(1);
+  });
+});
+
+describe('the hidden prompt', () => {
+  beforeAll(async () => {
+    database = await makeDatabase('migrated');
+    project = await makeProject({});
+  });
+
+  afterAll(async () => {
+    await database.drop();
+    await project.remove();
+  });
+
+  /** Registers an app in a terminal of its own, made by script(1), and types these answers, each when it is asked for. */
+  async function type(...answers: string[]): Promise<{ code: unknown; screen: string }> {
+    const command = `${process.execPath} dist/src/cli/main.js app register --app-id shop --name Shop --identity none`;
+    const env = { DATABASE_URL: database.url, SECRETS_KEY: NEW };
+    const terminal = runProgram(
+      'script',
+      ['--quiet', '--return', '--command', command, '/dev/null'],
+      env,
+      project.folder,
+    );
+    const prompts = [/The master key:/, /once more:/];
+    for (const [i, answer] of answers.entries()) {
+      await terminal.prints(prompts[i] ?? /$/);
+      terminal.process.stdin?.write(answer);
+    }
+    const code = await terminal.ends();
+    said += terminal.output();
+    return { code, screen: terminal.output() };
+  }
+
+  it('takes a key typed twice alike, and shows none of it', async () => {
+    const { code, screen } = await type(`${FIRST_KEY}\r`, `${FIRST_KEY}\r`);
+    expect(code, screen).toBe(0);
+    const [[name, text] = ['', '']] = await project.written();
+    expect(text).toMatch(/sealed_key: 'v1\.default\./);
+    await rm(join(project.folder, 'migrations', name));
+  });
+
+  it('refuses a key typed twice differently', async () => {
+    const { code, screen } = await type(`${FIRST_KEY}\r`, `${SECOND_KEY}\r`);
+    expect(code).toBe(1);
+    expect(screen).toContain('im-signature: the two are not the same: start again');
+    expect((await project.written()).size).toBe(0);
+  });
+
+  it('writes nothing after Ctrl-C', async () => {
+    const { code, screen } = await type('half-a-k\u0003');
+    expect(code).toBe(1);
+    expect(screen).toContain('im-signature: cancelled; nothing was written');
+    expect((await project.written()).size).toBe(0);
+  });
+});
+
+describe('commands for trying things out', () => {
+  it('secrets new prints a key that SECRETS_KEY takes', async () => {
+    const program = run('src/cli/main.js', {}, ['secrets', 'new']);
+    expect(await program.ends()).toBe(0);
+    expect(Buffer.from(program.output(), 'base64')).toHaveLength(32);
+    expect(program.output()).toMatch(/^[A-Za-z0-9+/]{43}=\n$/);
+  });
+
+  it.each([
+    ['login', [], /^1:a::\d+\.\d+:\w{8}\n/],
+    ['conversion', ['--members', 'b:c'], /^1:a:b:c:\d+\.\d+:\w{8}\n/],
+    ['invite', ['--conversion-id', 'c', '--members', 'b'], /^1:a:c:b:\d+\.\d+:\w{8}:invite\n/],
+    ['kick', ['--conversion-id', 'c', '--members', 'b', '--format', 'sdk'], /^1:a:c:b:\d{13}:\w{8}:kick\n/],
+  ])('sign %s explains the message it signs', async (action, args, message) => {
+    database = await makeDatabase('migrated');
+    project = await makeProject({ DATABASE_URL: database.url, SECRETS_KEY: NEW });
+    const { masterKeyPurpose, seal } = await import('../src/apps/sealing.js');
+    await database.query(`INSERT INTO apps (app_id, name, identity) VALUES ('1', 'One', 'none')`);
+    await database.query(`INSERT INTO app_master_keys VALUES ('1', 1, $1)`, [
+      seal(FIRST_KEY, masterKeyPurpose('1', 1), new Map([['default', Buffer.from(NEW, 'base64')]])),
+    ]);
+    const said = await does(['sign', action, '--app-id', '1', '--client-id', 'a', ...args, '--explain']);
+    expect(said).toMatch(message);
+    const [explained = '', ...rest] = said.split('\n');
+    expect((JSON.parse(rest.join('\n')) as Answer).signature).toBe(hmac(explained, FIRST_KEY));
+    await database.drop();
+    await project.remove();
+  });
+
+  it.each([
+    [[]],
+    [['app']],
+    [['app', 'register']],
+    [['migrate']],
+    [['secrets', 'reseal']],
+    [['sign', 'kick']],
+  ])('im-signature %j --help explains itself', async (args) => {
+    const program = run('src/cli/main.js', {}, [...args, '--help']);
+    expect(await program.ends()).toBe(0);
+    expect(program.output()).toMatch(/^Usage: im-signature/);
+  });
+});

@@ -1,0 +1,84 @@
+import { execFile } from 'node:child_process';
+import { cp, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { type Program, runProgram } from './program.js';
+
+const ROOT = new URL('../..', import.meta.url).pathname;
+const PARTS = ['src', 'migrations', 'dist', 'package.json', '.prettierrc.json', 'nest-cli.json'];
+const CONFIGS = ['tsconfig.json', 'tsconfig.build.json', 'eslint.config.js'];
+
+export interface Finished {
+  readonly code: number | NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A checkout of the project of its own, in which commands may write migrations. */
+export interface Project {
+  readonly folder: string;
+  /** Starts the admin command, without waiting for it. */
+  start(args: readonly string[], env?: Record<string, string>): Program;
+  /** Runs the admin command with this standard input. */
+  admin(
+    args: readonly string[],
+    options?: { input?: string | Buffer; env?: Record<string, string> },
+  ): Promise<Finished>;
+  /** The migrations that are not the project's own, by name. */
+  written(): Promise<Map<string, string>>;
+  /** Compiles as the project's build does; rejects with the compiler's words when something does not type-check. */
+  build(): Promise<void>;
+  exec(program: string, args: readonly string[]): Promise<void>;
+  remove(): Promise<void>;
+}
+
+export async function makeProject(env: Record<string, string>): Promise<Project> {
+  const folder = await mkdtemp(join(tmpdir(), 'im-signature-project-'));
+  for (const part of [...PARTS, ...CONFIGS])
+    await cp(join(ROOT, part), join(folder, part), { recursive: true });
+  await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+  const own = new Set(await readdir(join(ROOT, 'migrations')));
+
+  const project: Project = {
+    folder,
+    start: (args, more = {}) =>
+      runProgram(
+        process.execPath,
+        [join(folder, 'dist/src/cli/main.js'), ...args],
+        { ...env, ...more },
+        folder,
+      ),
+    async admin(args, { input = '', env: more } = {}) {
+      const program = project.start(args, more);
+      program.process.stdin?.end(input);
+      const code = await program.ends();
+      return { code, stdout: program.stdout(), stderr: program.stderr() };
+    },
+    async written() {
+      const names = (await readdir(join(folder, 'migrations'))).filter((name) => !own.has(name)).sort();
+      const texts = names.map(
+        async (name) => [name, await readFile(join(folder, 'migrations', name), 'utf8')] as const,
+      );
+      return new Map(await Promise.all(texts));
+    },
+    build: () =>
+      project.exec('tsc', [
+        '--project',
+        'tsconfig.build.json',
+        '--incremental',
+        '--tsBuildInfoFile',
+        'tsc.json',
+      ]),
+    async exec(program, args) {
+      try {
+        await promisify(execFile)(join(folder, 'node_modules/.bin', program), args, { cwd: folder });
+      } catch (error) {
+        const { stdout, stderr } = error as { stdout: string; stderr: string };
+        throw new Error(`${program} ${args.join(' ')}:\n${stdout}${stderr}`, { cause: error });
+      }
+    },
+    remove: () => rm(folder, { recursive: true }),
+  };
+  return project;
+}
