@@ -6,6 +6,7 @@ export default defineConfig({
     globalSetup: ['test/support/postgres.setup.ts'],
     // A test file is a process of its own, as the service is: nothing leaks from one into the next.
     pool: 'forks',
+    maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },

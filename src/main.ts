@@ -7,6 +7,7 @@ import { DEMO_APP_IDS, DEMO_MASTER_KEY, makeDemoApps } from './apps/demo-apps.js
 import type { SealingKeys } from './config/secrets-key.js';
 import { Settings } from './config/settings.js';
 import { DatabaseServer } from './database/database-server.js';
+import { DEMO_CLIENT_ID, DEMO_JWT_APP_ID, demoToken, makeDemoJwtApp } from './identity/demo-identity.js';
 import { APPLICATION_OPTIONS, httpAdapter, setUpHttp } from './operations/http.js';
 import { ServiceLogger } from './operations/service-logger.js';
 import { startErrorLines } from './start-error.js';
@@ -34,8 +35,8 @@ async function start(): Promise<void> {
 
   const server = app.get(DatabaseServer);
   const demo = server.embedded && !settings.production;
-  if (demo) await makeDemoApps(app.get(DataSource), app.get<SealingKeys>(SEALING_KEYS));
-  const { opened, faults } = await app.get(AppRegistry).probe(Date.now());
+  if (demo) await makeDemo(app);
+  const { opened, faults, openToEveryone } = await app.get(AppRegistry).probe(Date.now());
   if (opened === 0 && faults.length > 0) {
     throw new Error(
       `SECRETS_KEY: no app's master key opens, is it the one they were sealed with? ${faults[0] ?? ''}`,
@@ -46,20 +47,41 @@ async function start(): Promise<void> {
   app.flushLogs();
   const url = await app.getUrl();
   for (const fault of faults) logger.error(fault, 'AppRegistry');
+  if (openToEveryone.length > 0) {
+    logger.warn(
+      `Open to everyone, as they ask for no proof of identity: ${openToEveryone.join(', ')}`,
+      'AppRegistry',
+    );
+  }
   logger.log(`Ready on ${url}`, 'main');
-  if (demo) process.stdout.write(demoLines(url));
+  if (demo)
+    process.stdout.write(
+      demoLines(url, await demoToken(app.get(DataSource), app.get<SealingKeys>(SEALING_KEYS))),
+    );
   void server.lost().then(() => {
     logger.fatal('The embedded PostgreSQL has ended. Start the service again.', 'main');
     process.exit(1);
   });
 }
 
-function demoLines(url: string): string {
+async function makeDemo(app: NestFastifyApplication): Promise<void> {
+  const dataSource = app.get(DataSource);
+  const keys = app.get<SealingKeys>(SEALING_KEYS);
+  await makeDemoApps(dataSource, keys);
+  await makeDemoJwtApp(dataSource, keys);
+}
+
+function demoLines(url: string, token?: string): string {
+  const withToken = `
+App ${DEMO_JWT_APP_ID} asks who is calling. With a token of client ${DEMO_CLIENT_ID}, good for 24 hours:
+
+  curl -H 'Authorization: Bearer ${token ?? ''}' ${url}/signature/login/${DEMO_JWT_APP_ID}/${DEMO_CLIENT_ID}
+`;
   return `
-Demo apps ${DEMO_APP_IDS.join(' and ')} (master key "${DEMO_MASTER_KEY}", no proof of identity asked). Try:
+Demo apps ${DEMO_APP_IDS.join(' and ')} (master key "${DEMO_MASTER_KEY}", as of all demo apps) ask for no proof of identity. Try:
 
-  curl ${url}/signature/login/${DEMO_APP_IDS[0]}/alice
-
+  curl ${url}/signature/login/${DEMO_APP_IDS[0]}/${DEMO_CLIENT_ID}
+${token === undefined ? '' : withToken}
 The API, to read and to try: ${url}/docs
 Ctrl-C stops the service and its database.
 

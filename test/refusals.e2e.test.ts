@@ -132,12 +132,9 @@ describe('a request is refused with its code', () => {
     await refused(path, code);
   });
 
-  it.each(['POST', 'PUT', 'PATCH', 'DELETE', 'PROPFIND', 'QUERY'])(
-    '%s: route_not_found',
-    async (method) => {
-      await refused('/signature/login/1/a', 'route_not_found', { method });
-    },
-  );
+  it.each(['POST', 'PUT', 'PATCH', 'DELETE', 'PROPFIND', 'QUERY'])('%s: route_not_found', async (method) => {
+    await refused('/signature/login/1/a', 'route_not_found', { method });
+  });
 
   it.each(['application/json', 'text/plain', 'garbage'])(
     'a body of type %s, which nothing here takes',

@@ -65,6 +65,19 @@ describe('without any setting', () => {
     expect(((await stat(join(folder, 'data', 'secrets.key'))).mode & 0o777).toString(8)).toBe('600');
   });
 
+  it('prints a token of alice that gets her, and nobody else, a signature of app 3', async () => {
+    const service = start({});
+    const [, token = '', address = ''] = await service.prints(
+      /^\s+curl -H 'Authorization: Bearer (\S+)' (http:\S+\/alice)$/m,
+    );
+    const headers = { authorization: `Bearer ${token}` };
+    const answer = (await (await fetch(address, { headers })).json()) as Answer;
+    expect(answer.signature).toBe(hmac(messageOf(answer), DEMO_MASTER_KEY));
+    expect((await fetch(address)).status).toBe(401);
+    expect((await fetch(address.replace('alice', 'bob'), { headers })).status).toBe(403);
+    expect(service.output()).toContain('Open to everyone, as they ask for no proof of identity: 1, 2\n');
+  });
+
   it.each(['SIGINT', 'SIGTERM'] as const)(
     '%s ends it with code 0 and leaves no process behind',
     async (signal) => {
@@ -150,7 +163,7 @@ describe('with a DATABASE_URL', () => {
     const early = start(env);
     expect(await early.ends()).toBe(1);
     expect(early.stderr()).toMatch(
-      /^im-signature did not start\. the database lacks 1 migration\(s\), .*npm run migrate"\n$/,
+      /^im-signature did not start\. the database lacks 2 migration\(s\), .*npm run migrate"\n$/,
     );
 
     const migration = run(CLI, env, ['migrate']);

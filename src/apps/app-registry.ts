@@ -57,9 +57,9 @@ export class AppRegistry {
   /**
    * Opens the key in force of every enabled app, so that a wrong `SECRETS_KEY` shows at the start and not at the first login.
    *
-   * @returns how many opened, and one line for each that did not.
+   * @returns how many opened, one line for each that did not, and the apps that ask for no proof of identity.
    */
-  async probe(now: number): Promise<{ opened: number; faults: string[] }> {
+  async probe(now: number): Promise<{ opened: number; faults: string[]; openToEveryone: string[] }> {
     const apps = (await this.all()).filter(({ disabled }) => !disabled);
     const faults: string[] = [];
     for (const app of apps) {
@@ -72,6 +72,7 @@ export class AppRegistry {
         );
       }
     }
-    return { opened: apps.length - faults.length, faults };
+    const openToEveryone = apps.filter(({ identity }) => identity === 'none').map(({ appId }) => appId);
+    return { opened: apps.length - faults.length, faults, openToEveryone };
   }
 }

@@ -4,7 +4,9 @@ import { AppRegistry } from './app-registry.js';
 import type { App } from './app.entity.js';
 
 /** A request after the guard: the app it names, as it stood when the request came. */
-export interface AppRequest extends FastifyRequest<{ Params: { app_id?: string | undefined } }> {
+export interface AppRequest extends FastifyRequest<{
+  Params: { app_id?: string | undefined; client_id?: string | undefined };
+}> {
   app: App;
 }
 

@@ -1,5 +1,6 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import type { SealingKeys } from '../config/secrets-key.js';
+import type { Identity } from './app.entity.js';
 import { masterKeyPurpose, seal } from './sealing.js';
 
 export const DEMO_APP_IDS = ['1', '2'] as const;
@@ -10,16 +11,25 @@ export const DEMO_MASTER_KEY = 'demo-master-key';
 /** Makes the demo apps that are not there yet; what is there stays as it is. Only ever called for an embedded database. */
 export async function makeDemoApps(dataSource: DataSource, keys: SealingKeys): Promise<void> {
   for (const appId of DEMO_APP_IDS) {
-    await dataSource.transaction(async (transaction) => {
-      const made: unknown[] = await transaction.query(
-        `INSERT INTO apps (app_id, name, identity) VALUES ($1, $2, 'none') ON CONFLICT DO NOTHING RETURNING app_id`,
-        [appId, `Demo ${appId}`],
-      );
-      if (made.length === 0) return;
-      await transaction.query(
-        'INSERT INTO app_master_keys (app_id, version, sealed_key) VALUES ($1, 1, $2)',
-        [appId, seal(DEMO_MASTER_KEY, masterKeyPurpose(appId, 1), keys)],
-      );
-    });
+    await dataSource.transaction(async (transaction) => makeDemoApp(transaction, keys, appId, 'none'));
   }
+}
+
+/** @returns whether the app was made now. */
+export async function makeDemoApp(
+  transaction: EntityManager,
+  keys: SealingKeys,
+  appId: string,
+  identity: Identity,
+): Promise<boolean> {
+  const made: unknown[] = await transaction.query(
+    'INSERT INTO apps (app_id, name, identity) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING app_id',
+    [appId, `Demo ${appId}`, identity],
+  );
+  if (made.length === 0) return false;
+  await transaction.query('INSERT INTO app_master_keys (app_id, version, sealed_key) VALUES ($1, 1, $2)', [
+    appId,
+    seal(DEMO_MASTER_KEY, masterKeyPurpose(appId, 1), keys),
+  ]);
+  return true;
 }

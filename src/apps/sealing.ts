@@ -10,11 +10,16 @@ const TAG_BYTES = 16;
 const SEALED = /^v1\.([A-Za-z0-9_-]{1,32})\.([A-Za-z0-9_-]+)$/;
 
 /** What a sealed value is for. It is bound to the value: sealed for one purpose, it does not open for another. */
-export type SealPurpose = `master-key:${string}:${number}`;
+export type SealPurpose = `master-key:${string}:${number}` | `hmac-secret:${string}`;
 
 /** The purpose of an app's master key of one version; an app id holds no ":", so no two purposes read the same. */
 export function masterKeyPurpose(appId: string, version: number): SealPurpose {
   return `master-key:${appId}:${version}`;
+}
+
+/** The purpose of the secret that an app's tokens are signed with. */
+export function hmacSecretPurpose(appId: string): SealPurpose {
+  return `hmac-secret:${appId}`;
 }
 
 /** A sealed value that does not open. The message says why and holds neither the value nor a key. */

@@ -1,10 +1,11 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource, Repository } from 'typeorm';
 import { AppMasterKey } from '../apps/app-master-key.entity.js';
 import { AppRegistry } from '../apps/app-registry.js';
 import { App } from '../apps/app.entity.js';
 import { keptSealingKeys } from '../apps/kept-sealing-key.js';
 import type { SealingKeys } from '../config/secrets-key.js';
 import { loadSettings } from '../config/settings.js';
+import { AppIdentity } from '../identity/app-identity.entity.js';
 import { connect, serviceOptions } from '../database/data-source.js';
 import { DatabaseServer } from '../database/database-server.js';
 
@@ -13,6 +14,7 @@ export interface Admin {
   readonly dataSource: DataSource;
   readonly sealingKeys: SealingKeys;
   readonly registry: AppRegistry;
+  readonly identities: Repository<AppIdentity>;
 }
 
 /** Works with the URL of the configured database, or of the embedded one, which runs at least until the work is done. */
@@ -29,12 +31,16 @@ export async function withAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<
   const settings = loadSettings();
   const sealingKeys = settings.sealingKeys ?? keptSealingKeys(settings.dataDir);
   return withDatabaseUrl(async (url) => {
-    const dataSource = await connect({ ...serviceOptions(url, 2), entities: [App, AppMasterKey] });
+    const dataSource = await connect({
+      ...serviceOptions(url, 2),
+      entities: [App, AppMasterKey, AppIdentity],
+    });
     try {
       return await work({
         dataSource,
         sealingKeys,
         registry: new AppRegistry(dataSource.getRepository(App), sealingKeys),
+        identities: dataSource.getRepository(AppIdentity),
       });
     } finally {
       await dataSource.destroy();

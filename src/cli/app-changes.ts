@@ -2,21 +2,21 @@ import type { App } from '../apps/app.entity.js';
 import { masterKeyPurpose, seal } from '../apps/sealing.js';
 import { withMigrationLock } from '../database/migrate.js';
 import { type Admin, requireApp, withAdmin } from './admin-context.js';
-import {
-  type AppColumns,
-  change,
-  isSoAlready,
-  type KeyRow,
-  registration,
-  rotation,
-} from './app-migrations.js';
-import { type Columns, columnsOf } from './app-options.js';
+import { change, isSoAlready, type KeyRow, registration, rotation } from './app-migrations.js';
+import { type Columns, columnsOf, givesIdentity, type IdentityOptions } from './app-options.js';
+import { changedRow, rowOf } from './identity-row.js';
 import { type MigrationText, unappliedAbout, writeMigration } from './migration-file.js';
 import { printNext } from './output.js';
-import { readSecret } from './read-secret.js';
+import { readSecrets } from './read-secret.js';
 import { UsageError } from './usage-error.js';
 
-export async function register({ appId, ...options }: Columns & { appId: string }): Promise<void> {
+export async function register({
+  appId,
+  ...options
+}: Columns & IdentityOptions & { appId: string }): Promise<void> {
+  const jwt = options.identity === 'jwt';
+  if (!jwt && givesIdentity(options))
+    throw new UsageError('how tokens are verified is for --identity jwt only');
   await withAdmin(async (admin) => {
     const mayRegister = async (): Promise<void> => {
       if ((await admin.registry.lookUp(appId)) !== undefined) {
@@ -24,12 +24,17 @@ export async function register({ appId, ...options }: Columns & { appId: string 
       }
       await requireNothingPending(admin, appId);
     };
-    // Before the key is asked for, and again when nobody else can write.
+    // Before anything is asked for, and again when nobody else can write.
     await mayRegister();
-    const masterKey = await readSecret('master key');
+    if (jwt) requireIdentity(options);
+    const [masterKey = '', secret] = await readSecrets(['master key', ...secretsFor(options)]);
     await generate(admin, async () => {
       await mayRegister();
-      return registration(appId, columnsOf(options), sealedKey(admin, appId, 1, masterKey));
+      const identity = jwt
+        ? await changedRow(appId, undefined, options, secret, admin.sealingKeys)
+        : undefined;
+      const columns = { app_id: appId, ...columnsOf(options) };
+      return registration(columns, sealedKey(admin, appId, 1, masterKey), identity);
     });
   });
 }
@@ -37,7 +42,7 @@ export async function register({ appId, ...options }: Columns & { appId: string 
 export async function rotateKey({ appId, activeFrom }: { appId: string; activeFrom?: Date }): Promise<void> {
   await withAdmin(async (admin) => {
     await requireChangeable(admin, appId);
-    const masterKey = await readSecret('new master key');
+    const [masterKey = ''] = await readSecrets(['new master key']);
     await generate(admin, async () => {
       const { masterKeys } = await requireChangeable(admin, appId);
       const version = Math.max(0, ...masterKeys.map((key) => key.version)) + 1;
@@ -49,21 +54,56 @@ export async function rotateKey({ appId, activeFrom }: { appId: string; activeFr
   });
 }
 
-export async function set({ appId, ...options }: Columns & { appId: string }): Promise<void> {
+export async function set({
+  appId,
+  ...options
+}: Columns & IdentityOptions & { appId: string }): Promise<void> {
   const columns = columnsOf(options);
-  if (Object.keys(columns).length === 0)
+  const changesIdentity = givesIdentity(options);
+  if (Object.keys(columns).length === 0 && !changesIdentity) {
     throw new UsageError('nothing to set: give at least one option besides --app-id');
-  await changeApp('set', appId, columns);
+  }
+  await withAdmin(async (admin) => {
+    const { identity: present } = await requireChangeable(admin, appId);
+    const jwt = (options.identity ?? present) === 'jwt';
+    if (!jwt && changesIdentity)
+      throw new UsageError('how tokens are verified is for apps with identity jwt only');
+    const [secret] = options.hmacSecret ? await readSecrets(secretsFor(options)) : [];
+    await generate(admin, async () => {
+      const app = await requireChangeable(admin, appId);
+      const before = rowOf(await admin.identities.findOneBy({ appId }));
+      const after = jwt ? await changedRow(appId, before, options, secret, admin.sealingKeys) : undefined;
+      const identity = JSON.stringify(before) === JSON.stringify(after) ? undefined : { before, after };
+      if (identity === undefined && isSoAlready(app, columns))
+        throw new Error(`the app "${appId}" is so already`);
+      return change('set', app, columns, identity);
+    });
+  });
 }
 
-export async function changeApp(verb: string, appId: string, columns: AppColumns): Promise<void> {
+/** @param verb what it is called in the migration's name. */
+export async function switchApp(verb: string, appId: string, disabled: boolean): Promise<void> {
   await withAdmin((admin) =>
     generate(admin, async () => {
       const app = await requireChangeable(admin, appId);
-      if (isSoAlready(app, columns)) throw new Error(`the app "${appId}" is so already`);
-      return change(verb, app, columns);
+      if (app.disabled === disabled) throw new Error(`the app "${appId}" is so already`);
+      return change(verb, app, { disabled });
     }),
   );
+}
+
+/** The secrets that are read besides a master key. */
+function secretsFor(options: IdentityOptions): string[] {
+  return options.hmacSecret ? ['HMAC secret'] : [];
+}
+
+/** Said before anybody types a key in vain. */
+function requireIdentity({ jwksUri, jwksFile, hmacSecret, algorithms }: IdentityOptions): void {
+  if ((jwksUri ?? jwksFile ?? hmacSecret) === undefined || algorithms === undefined) {
+    throw new UsageError(
+      'identity jwt needs --algorithms and one of --jwks-uri, --jwks-file and --hmac-secret',
+    );
+  }
 }
 
 /** Makes and writes a migration while nobody else makes or applies one. */

@@ -3,6 +3,8 @@ import {
   appId,
   type Columns,
   identity,
+  identityOptions,
+  type IdentityOptions,
   maxMembers,
   membership,
   name,
@@ -20,7 +22,7 @@ const reports = async () => import('./app-reports.js');
 export function appCommands(): Command {
   const app = new Command('app').description('register apps, change them, see them');
 
-  app
+  const register = app
     .command('register')
     .description(
       'write a migration that registers an app; the master key is asked for, or read from standard input',
@@ -31,7 +33,9 @@ export function appCommands(): Command {
     .addOption(timestampFormat().default('seconds.micros'))
     .addOption(membership().default('off'))
     .addOption(maxMembers().default(500))
-    .action(async (options: Columns & { appId: string }) => (await changes()).register(options));
+    .action(async (options: Columns & IdentityOptions & { appId: string }) =>
+      (await changes()).register(options),
+    );
 
   app
     .command('rotate-key')
@@ -45,7 +49,7 @@ export function appCommands(): Command {
     )
     .action(async (options: { appId: string; activeFrom?: Date }) => (await changes()).rotateKey(options));
 
-  app
+  const set = app
     .command('set')
     .description('write a migration that changes an app')
     .addOption(appId())
@@ -54,7 +58,10 @@ export function appCommands(): Command {
     .addOption(timestampFormat())
     .addOption(membership())
     .addOption(maxMembers())
-    .action(async (options: Columns & { appId: string }) => (await changes()).set(options));
+    .action(async (options: Columns & IdentityOptions & { appId: string }) => (await changes()).set(options));
+
+  for (const option of identityOptions()) register.addOption(option);
+  for (const option of identityOptions()) set.addOption(option);
 
   for (const [verb, disabled] of [
     ['disable', true],
@@ -66,7 +73,7 @@ export function appCommands(): Command {
         `write a migration after which ${disabled ? 'nothing is' : 'signatures are'} signed for an app`,
       )
       .addOption(appId())
-      .action(async ({ appId }: { appId: string }) => (await changes()).changeApp(verb, appId, { disabled }));
+      .action(async ({ appId }: { appId: string }) => (await changes()).switchApp(verb, appId, disabled));
   }
 
   app

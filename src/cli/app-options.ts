@@ -1,5 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { idFault, isId } from '../apps/ids.js';
+import { HMAC_ALGORITHMS, PUBLIC_KEY_ALGORITHMS } from '../identity/algorithms.js';
+import { isKeySetUri } from '../identity/fetch-key-set.js';
 import type { AppColumns } from './app-migrations.js';
 
 export const appId = (): Option =>
@@ -24,6 +26,46 @@ export const membership = (): Option =>
   ]);
 export const maxMembers = (): Option =>
   new Option('--max-members <number>', 'the most member ids one request may name').argParser(parseCount);
+
+/** How tokens are verified, where `--identity` is jwt. */
+export const identityOptions = (): Option[] => [
+  new Option('--jwks-uri <uri>', 'where the issuer publishes its public keys; https, or http on this machine')
+    .argParser(parseKeySetUri)
+    .conflicts(['jwksFile', 'hmacSecret']),
+  new Option('--jwks-file <file>', 'a file with the public keys, a JWK Set').conflicts('hmacSecret'),
+  new Option(
+    '--hmac-secret',
+    'a secret shared with the issuer; asked for, or read from standard input after the master key',
+  ),
+  new Option('--issuer <iss>', 'what the claim iss must be'),
+  new Option('--audience <aud>', 'what the claim aud must be or contain'),
+  new Option(
+    '--client-id-claim <claim>',
+    'the claim with the client id, user.id for a path (default for a new app: sub)',
+  ),
+  new Option(
+    '--algorithms <list>',
+    'the algorithms a token may be signed with, such as RS256,ES256',
+  ).argParser(parseAlgorithms),
+];
+
+export interface IdentityOptions {
+  jwksUri?: string;
+  jwksFile?: string;
+  hmacSecret?: true;
+  issuer?: string;
+  audience?: string;
+  clientIdClaim?: string;
+  algorithms?: string[];
+}
+
+/** Whether any option says how tokens are verified. */
+export function givesIdentity(options: IdentityOptions): boolean {
+  const { jwksUri, jwksFile, hmacSecret, issuer, audience, clientIdClaim, algorithms } = options;
+  return [jwksUri, jwksFile, hmacSecret, issuer, audience, clientIdClaim, algorithms].some(
+    (given) => given !== undefined,
+  );
+}
 
 /** The options that are columns of `apps`, as commander hands them over. */
 export interface Columns {
@@ -76,4 +118,20 @@ export function parseTime(text: string): Date {
       'The time is past; without the option the key signs as soon as it is migrated.',
     );
   return time;
+}
+
+function parseKeySetUri(text: string): string {
+  if (!isKeySetUri(text))
+    throw new InvalidArgumentError('An https address, or http on this machine, without a password.');
+  return text;
+}
+
+function parseAlgorithms(text: string): string[] {
+  const names = text.split(',');
+  const unknown = names.find((name) => !HMAC_ALGORITHMS.has(name) && !PUBLIC_KEY_ALGORITHMS.has(name));
+  if (unknown !== undefined) {
+    const known = [...PUBLIC_KEY_ALGORITHMS, ...HMAC_ALGORITHMS.keys()].join(', ');
+    throw new InvalidArgumentError(`"${unknown}" is none of ${known}.`);
+  }
+  return names;
 }

@@ -1,6 +1,14 @@
 import type { App } from '../apps/app.entity.js';
 import { keyInForce } from '../apps/app-master-key.entity.js';
-import { masterKeyPurpose, open, SealError, sealingKeyId } from '../apps/sealing.js';
+import {
+  hmacSecretPurpose,
+  masterKeyPurpose,
+  open,
+  SealError,
+  sealingKeyId,
+  type SealPurpose,
+} from '../apps/sealing.js';
+import type { AppIdentity } from '../identity/app-identity.entity.js';
 import { type Admin, requireApp, withAdmin } from './admin-context.js';
 import { good, type OutputOptions, printJson, printTable, warning } from './output.js';
 
@@ -49,8 +57,9 @@ export async function show(id: string, options: OutputOptions): Promise<void> {
   await withAdmin(async (admin) => {
     const app = await requireApp(admin, id);
     const keys = keysOf(app);
+    const tokens = tokensOf(await admin.identities.findOneBy({ appId: id }));
     if (options.json) {
-      printJson({ ...summaryOf(app), keys });
+      printJson({ ...summaryOf(app), keys, tokens });
       return;
     }
     printTable([summaryOf(app)], SUMMARY_COLUMNS, options);
@@ -65,7 +74,24 @@ export async function show(id: string, options: OutputOptions): Promise<void> {
       },
       options,
     );
+    if (tokens === null) return;
+    const settings = Object.entries(tokens).map(([setting, value]) => ({ setting, value }));
+    printTable(settings, { 'tokens are verified by': (row) => row.setting, '': (row) => row.value }, options);
   });
+}
+
+/** How an app's tokens are verified, without the secret. */
+function tokensOf(identity: AppIdentity | null) {
+  if (identity === null) return null;
+  const { issuer, audience, clientIdClaim, algorithms, jwksUri, jwks, sealedHmacSecret } = identity;
+  const keys = jwks?.keys.map(({ kid }) => kid ?? 'without kid').join(', ');
+  return {
+    keys: jwksUri ?? keys ?? `a secret, sealed with ${sealingKeyId(sealedHmacSecret ?? '')}`,
+    algorithms: algorithms.join(', '),
+    issuer,
+    audience,
+    client_id_claim: clientIdClaim,
+  };
 }
 
 /** The versions of an app's key in the order they begin to sign, each until the next one does. */
@@ -85,7 +111,10 @@ function keysOf(app: App) {
 
 export async function check(options: OutputOptions): Promise<void> {
   await withAdmin(async (admin) => {
-    const faults = (await admin.registry.all()).flatMap((app) => faultsOf(app, admin));
+    const identities = new Map((await admin.identities.find()).map((identity) => [identity.appId, identity]));
+    const faults = (await admin.registry.all()).flatMap((app) =>
+      faultsOf(app, identities.get(app.appId), admin),
+    );
     if (options.json) printJson(faults);
     else if (faults.length === 0) good('every sealed key opens, and every app has a key in force');
     else printTable(faults, { app: (fault) => fault.app_id, fault: (fault) => fault.fault }, options);
@@ -93,16 +122,27 @@ export async function check(options: OutputOptions): Promise<void> {
   });
 }
 
-function faultsOf(app: App, { sealingKeys }: Admin): { app_id: string; fault: string }[] {
+function faultsOf(
+  app: App,
+  identity: AppIdentity | undefined,
+  { sealingKeys }: Admin,
+): { app_id: string; fault: string }[] {
   const faults: string[] = [];
-  if (keyInForce(app.masterKeys, Date.now()) === undefined) faults.push('has no key in force');
-  for (const { version, sealedKey } of app.masterKeys) {
+  const tryToOpen = (what: string, sealed: string, purpose: SealPurpose): void => {
     try {
-      open(sealedKey, masterKeyPurpose(app.appId, version), sealingKeys);
+      open(sealed, purpose, sealingKeys);
     } catch (error) {
       if (!(error instanceof SealError)) throw error;
-      faults.push(`key ${version}: ${error.message}`);
+      faults.push(`${what}: ${error.message}`);
     }
+  };
+  if (keyInForce(app.masterKeys, Date.now()) === undefined) faults.push('has no key in force');
+  for (const { version, sealedKey } of app.masterKeys) {
+    tryToOpen(`key ${version}`, sealedKey, masterKeyPurpose(app.appId, version));
   }
+  if (app.identity === 'jwt' && identity === undefined)
+    faults.push('asks for tokens, and says not how to verify them');
+  const secret = identity?.sealedHmacSecret ?? null;
+  if (secret !== null) tryToOpen('HMAC secret', secret, hmacSecretPurpose(app.appId));
   return faults.map((fault) => ({ app_id: app.appId, fault }));
 }

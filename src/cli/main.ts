@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import packageJson from '#package' with { type: 'json' };
 import { Problem } from '../operations/problem.js';
 import { appCommands } from './app-commands.js';
+import { identityCommands } from './identity-commands.js';
 import { migrateCommand } from './migrate-command.js';
 import { secretsCommands } from './secrets-commands.js';
 import { signCommands } from './sign-command.js';
@@ -12,6 +13,7 @@ const program = new Command('im-signature')
   .description(packageJson.description)
   .version(packageJson.version)
   .addCommand(appCommands())
+  .addCommand(identityCommands())
   .addCommand(migrateCommand())
   .addCommand(secretsCommands())
   .addCommand(signCommands());
@@ -37,6 +39,8 @@ async function linesOf(error: unknown): Promise<string[]> {
   if (error instanceof Error && error.name === 'ExitPromptError') return ['cancelled; nothing was written'];
   if (error instanceof Problem)
     return [`${error.message}${error.cause instanceof Error ? ` ${error.cause.message}` : ''}`];
+  if (error instanceof Error && error.name === 'TokenError')
+    return [`the token does not pass: ${error.message}`];
   const { startErrorLines } = await import('../start-error.js');
   return startErrorLines(error);
 }

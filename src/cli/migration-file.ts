@@ -11,6 +11,8 @@ export type Row = Record<string, Value>;
 export interface MigrationText {
   /** What it does, in the file's name: `register-app-shop`. */
   readonly slug: string;
+  /** The apps it is about. */
+  readonly about: readonly string[];
   /** The doc comment of its class. */
   readonly comment: string;
   /** Constants before the class. */
@@ -33,14 +35,15 @@ export async function writeMigration(migration: MigrationText): Promise<string> 
   const time = Math.max(Date.now(), ...times.map((taken) => taken + 1));
   const path = join(SOURCE_FOLDER, `${time}-${migration.slug}.ts`);
   // Never over a file that is there; one write, so that nothing half-written stays behind.
-  await writeFile(path, textOf(migration, time), { flag: 'wx', flush: true });
+  await writeFile(path, await formatted(textOf(migration, time), path), { flag: 'wx', flush: true });
   return relative(process.cwd(), path);
 }
 
-function textOf({ slug, comment, constants, up, down }: MigrationText, time: number): string {
+function textOf({ slug, about, comment, constants, up, down }: MigrationText, time: number): string {
   const name = slug.replace(/(?:^|-)([A-Za-z0-9])/g, (_, letter: string) => letter.toUpperCase());
   return `import type { MigrationInterface, QueryRunner } from 'typeorm';
 
+${about.map(aboutLine).join('')}
 ${constants}
 /** ${comment} */
 export class ${name}${time} implements MigrationInterface {
@@ -51,6 +54,12 @@ ${up}  }
 ${down}  }
 }
 `;
+}
+
+/** As the rest of the project is. Migrations are written in a checkout, which has the formatter among its development dependencies. */
+async function formatted(text: string, path: string): Promise<string> {
+  const { format, resolveConfig } = await import('prettier');
+  return format(text, { ...(await resolveConfig(path)), filepath: path });
 }
 
 /** Migrations that are not built yet, which a run would silently leave out. In an image without sources there are none. */
@@ -68,9 +77,14 @@ export async function unappliedAbout(appId: string, applied: readonly string[]):
   for (const file of await migrationSources()) {
     if (applied.some((name) => name.endsWith(file.slice(0, 13)))) continue;
     const text = await readFile(join(SOURCE_FOLDER, file), 'utf8');
-    if (text.includes(`  app_id: ${literal(appId)},\n`)) return join('migrations', file);
+    if (text.includes(aboutLine(appId))) return join('migrations', file);
   }
   return undefined;
+}
+
+/** By this line a migration is found again that is about an app. */
+function aboutLine(appId: string): string {
+  return `// About the app ${literal(appId)}.\n`;
 }
 
 async function migrationSources(): Promise<string[]> {
@@ -82,21 +96,16 @@ async function migrationSources(): Promise<string[]> {
   }
 }
 
-/** An object as a constant, one property a line: however long a value is, the formatter leaves it so. */
-export function constant(name: string, row: Row): string {
-  const lines = Object.entries(row).map(([key, value]) => `  ${key}: ${literal(value)},\n`);
-  return `const ${name} = {\n${lines.join('')}};\n`;
+/** A constant of a migration. */
+export function constant(name: string, value: Row | readonly object[]): string {
+  return `const ${name} = ${literal(value)};\n`;
 }
 
-/** A value as the formatter writes it: in single quotes, unless that takes more escapes than double ones. */
-export function literal(value: Value): string {
-  if (typeof value !== 'string') return String(value);
-  const singles = value.split("'").length;
-  const doubles = value.split('"').length;
-  const quote = singles > doubles ? '"' : "'";
-  const escaped = value
-    .replaceAll('\\', '\\\\')
-    .replaceAll(quote, `\\${quote}`)
-    .replace(/[\p{Cc}\u2028\u2029]/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
-  return quote + escaped + quote;
+/** A value as source text; the formatter gives it the project's quotes. */
+function literal(value: unknown): string {
+  // JSON is JavaScript, and may hold all of Unicode but these two, which end a line there.
+  return JSON.stringify(value, null, 2).replace(
+    /[\u2028\u2029]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16)}`,
+  );
 }

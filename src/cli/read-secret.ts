@@ -2,33 +2,58 @@ import { buffer } from 'node:stream/consumers';
 import password from '@inquirer/password';
 
 /**
- * Asks for a secret on a hidden prompt, twice, or reads it from standard input when that is no terminal: never from an argument, which
- * every process of the machine can see. One line break at the end of the input is what `echo` adds, and no part of the secret.
+ * Asks for secrets on a hidden prompt, each twice, or reads them from standard input, one a line, when that is no terminal: never from an
+ * argument, which every process of the machine can see.
  *
- * @param what how the secret is called in the prompt and in errors.
+ * @param names how the secrets are called in prompts and errors, in the order in which they are read.
  */
-export async function readSecret(what: string): Promise<string> {
-  const secret = process.stdin.isTTY ? await askTwice(what) : await readAll(what);
-  if (secret === '') throw new Error(`the ${what} is empty`);
-  if (/\p{Cc}/u.test(secret)) throw new Error(`the ${what} contains a control character or a line break`);
+export async function readSecrets(names: readonly string[]): Promise<string[]> {
+  if (!process.stdin.isTTY) return readLines(names);
+  const secrets: string[] = [];
+  for (const name of names) {
+    const secret = await readHidden(name);
+    if (secret !== (await readHidden(`${name}, once more`))) {
+      throw new Error('the two are not the same: start again');
+    }
+    secrets.push(checked(name, secret));
+  }
+  return secrets;
+}
+
+/** Asks for one secret that need not be right, or reads it from standard input. */
+export async function readOnce(name: string): Promise<string> {
+  if (process.stdin.isTTY) return checked(name, await readHidden(name));
+  const [secret = ''] = await readLines([name]);
   return secret;
 }
 
-async function askTwice(what: string): Promise<string> {
+async function readHidden(name: string): Promise<string> {
   // The prompt goes to stderr, so that the output stays what the command answers.
-  const context = { output: process.stderr };
-  const secret = await password({ message: `The ${what}:` }, context);
-  if (secret !== (await password({ message: `The ${what}, once more:` }, context))) {
-    throw new Error('the two are not the same: start again');
-  }
-  return secret;
+  return password({ message: `The ${name}:` }, { output: process.stderr });
 }
 
-async function readAll(what: string): Promise<string> {
-  const bytes = await buffer(process.stdin);
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes).replace(/\r?\n$/, '');
-  } catch (error) {
-    throw new Error(`the ${what} is not UTF-8`, { cause: error });
+async function readLines(names: readonly string[]): Promise<string[]> {
+  const lines = decode(await buffer(process.stdin), names).split(/\r?\n/);
+  // The line break at the end is what `echo` adds, and begins no line.
+  if (lines.length > 1 && lines.at(-1) === '') lines.pop();
+  if (lines.length !== names.length) {
+    throw new Error(
+      `standard input has ${lines.length} lines, where ${names.length} are read: the ${names.join(', the ')}`,
+    );
   }
+  return lines.map((line, i) => checked(names[i] ?? '', line));
+}
+
+function decode(bytes: Buffer, names: readonly string[]): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    throw new Error(`the ${names.join(' or the ')} is not UTF-8`, { cause: error });
+  }
+}
+
+function checked(name: string, secret: string): string {
+  if (secret === '') throw new Error(`the ${name} is empty`);
+  if (/\p{Cc}/u.test(secret)) throw new Error(`the ${name} contains a control character`);
+  return secret;
 }

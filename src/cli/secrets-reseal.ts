@@ -1,4 +1,11 @@
-import { masterKeyPurpose, open, seal, sealingKeyId } from '../apps/sealing.js';
+import {
+  hmacSecretPurpose,
+  masterKeyPurpose,
+  open,
+  seal,
+  sealingKeyId,
+  type SealPurpose,
+} from '../apps/sealing.js';
 import { withMigrationLock } from '../database/migrate.js';
 import { withAdmin } from './admin-context.js';
 import { resealing } from './app-migrations.js';
@@ -8,22 +15,34 @@ import { UsageError } from './usage-error.js';
 
 export async function reseal({ from, to }: { from: string; to: string }): Promise<void> {
   if (from === to) throw new UsageError('--from and --to are the same key');
-  await withAdmin(async ({ registry, sealingKeys, dataSource }) => {
+  await withAdmin(async ({ registry, identities, sealingKeys, dataSource }) => {
     const target = sealingKeys.get(to);
     if (target === undefined || !sealingKeys.has(from)) {
       throw new Error(`SECRETS_KEY must hold both keys; it holds ${[...sealingKeys.keys()].join(', ')}`);
     }
     await withMigrationLock(dataSource, async () => {
+      const anew = (sealed: string, purpose: SealPurpose) => ({
+        before: sealed,
+        after: seal(open(sealed, purpose, sealingKeys), purpose, new Map([[to, target]])),
+      });
       const keys = (await registry.all())
         .flatMap(({ masterKeys }) => masterKeys)
         .filter(({ sealedKey }) => sealingKeyId(sealedKey) === from)
-        .map(({ appId, version, sealedKey }) => {
-          const purpose = masterKeyPurpose(appId, version);
-          const after = seal(open(sealedKey, purpose, sealingKeys), purpose, new Map([[to, target]]));
-          return { app_id: appId, version, before: sealedKey, after };
-        });
-      if (keys.length === 0) throw new Error(`nothing is sealed with the key "${from}"`);
-      printNext(await writeMigration(resealing(from, to, keys)));
+        .map(({ appId, version, sealedKey }) => ({
+          app_id: appId,
+          version,
+          ...anew(sealedKey, masterKeyPurpose(appId, version)),
+        }));
+      const secrets = (await identities.find({ order: { appId: 'ASC' } }))
+        .filter(
+          ({ sealedHmacSecret }) => sealedHmacSecret !== null && sealingKeyId(sealedHmacSecret) === from,
+        )
+        .map(({ appId, sealedHmacSecret }) => ({
+          app_id: appId,
+          ...anew(sealedHmacSecret ?? '', hmacSecretPurpose(appId)),
+        }));
+      if (keys.length + secrets.length === 0) throw new Error(`nothing is sealed with the key "${from}"`);
+      printNext(await writeMigration(resealing(from, to, keys, secrets)));
     });
   });
 }

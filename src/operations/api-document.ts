@@ -11,6 +11,12 @@ export function serveApiDocument(app: NestFastifyApplication): void {
       .setTitle(packageJson.name)
       .setDescription(packageJson.description)
       .setVersion(packageJson.version)
+      .addBearerAuth({
+        type: 'http',
+        scheme: 'bearer',
+        bearerFormat: 'JWT',
+        description: 'Asked for by apps with identity `jwt`.',
+      })
       .build(),
   );
   // A route with several paths is described by its first: an operation stands in the document once.

@@ -1,11 +1,13 @@
 import { applyDecorators, Get, Header, UseGuards } from '@nestjs/common';
 import {
+  ApiBearerAuth,
   ApiExtraModels,
   ApiOkResponse,
   ApiOperation,
   ApiParam,
   ApiQuery,
   ApiResponse,
+  ApiSecurity,
 } from '@nestjs/swagger';
 import { AppGuard } from '../apps/app.guard.js';
 import { MAX_ID_LENGTH } from '../apps/ids.js';
@@ -48,6 +50,8 @@ export function SignatureRoute(name: ActionName, summary: string): MethodDecorat
     UseGuards(AskedGuard, AppGuard, ClientIdentityGuard, SortedMembersGuard),
     Header('Cache-Control', 'no-store'),
     ApiExtraModels(ProblemDocument),
+    ApiSecurity({}),
+    ApiBearerAuth(),
     ApiOperation({ operationId: name, summary }),
     ...documented.map((id) =>
       ApiParam({ name: id, schema: FIELDS[id], description: FIELDS[id].description }),

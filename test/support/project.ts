@@ -3,6 +3,7 @@ import { cp, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { expect } from 'vitest';
 import { type Program, runProgram } from './program.js';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
@@ -15,6 +16,11 @@ export interface Finished {
   readonly stderr: string;
 }
 
+export interface RunOptions {
+  input?: string | Buffer;
+  env?: Record<string, string>;
+}
+
 /** A checkout of the project of its own, in which commands may write migrations. */
 export interface Project {
   readonly folder: string;
@@ -25,6 +31,12 @@ export interface Project {
     args: readonly string[],
     options?: { input?: string | Buffer; env?: Record<string, string> },
   ): Promise<Finished>;
+  /** Runs a command that has to succeed, and returns what it prints. */
+  does(args: readonly string[], options?: RunOptions): Promise<string>;
+  /** Runs a command that has to fail with one line and write nothing, and returns the line. */
+  fails(args: readonly string[], options?: RunOptions): Promise<string>;
+  /** All that its commands wrote so far. */
+  said(): string;
   /** The migrations that are not the project's own, by name. */
   written(): Promise<Map<string, string>>;
   /** Compiles as the project's build does; rejects with the compiler's words when something does not type-check. */
@@ -40,6 +52,8 @@ export async function makeProject(env: Record<string, string>): Promise<Project>
   await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   const own = new Set(await readdir(join(ROOT, 'migrations')));
 
+  let said = '';
+
   const project: Project = {
     folder,
     start: (args, more = {}) =>
@@ -53,8 +67,25 @@ export async function makeProject(env: Record<string, string>): Promise<Project>
       const program = project.start(args, more);
       program.process.stdin?.end(input);
       const code = await program.ends();
+      said += program.output();
       return { code, stdout: program.stdout(), stderr: program.stderr() };
     },
+    async does(args, options) {
+      const { code, stdout, stderr } = await project.admin(args, options);
+      expect(code, stderr).toBe(0);
+      expect(stderr).toBe('');
+      return stdout;
+    },
+    async fails(args, options) {
+      const before = await project.written();
+      const { code, stdout, stderr } = await project.admin(args, options);
+      expect(code, stderr).toBe(1);
+      expect(stdout).toBe('');
+      expect(stderr.trim().split('\n')).toHaveLength(1);
+      expect(await project.written(), 'nothing is written').toEqual(before);
+      return stderr.trim();
+    },
+    said: () => said,
     async written() {
       const names = (await readdir(join(folder, 'migrations'))).filter((name) => !own.has(name)).sort();
       const texts = names.map(

@@ -13,6 +13,8 @@ import { makeDatabase, type TestDatabase } from './database.js';
 export interface TestService {
   readonly url: string;
   readonly database: TestDatabase;
+  /** What the service seals with. */
+  readonly sealingKeys: SealingKeys;
   /** What was logged, one entry a call. */
   readonly logged: string[];
   /** Writes an app as a registration would; `columns` are those of `apps`. */
@@ -49,6 +51,7 @@ export async function startService(env: Record<string, string> = {}): Promise<Te
 
   return {
     url: await app.getUrl(),
+    sealingKeys: keys,
     database,
     logged,
     async registerApp(appId, masterKey, columns = {}) {

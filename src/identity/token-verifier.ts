@@ -1,0 +1,176 @@
+import { createHash } from 'node:crypto';
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import {
+  createLocalJWKSet,
+  errors,
+  type JWTPayload,
+  jwtVerify,
+  type JWTVerifyGetKey,
+  type JWTVerifyOptions,
+} from 'jose';
+import { LRUCache } from 'lru-cache';
+import { Repository } from 'typeorm';
+import { SEALING_KEYS } from '../apps/app-registry.js';
+import { hmacSecretPurpose, open } from '../apps/sealing.js';
+import type { SealingKeys } from '../config/secrets-key.js';
+import { Problem } from '../operations/problem.js';
+import { AppIdentity } from './app-identity.entity.js';
+import { clientIdIn } from './client-id-claim.js';
+import { KeysUnavailableError, RemoteKeys } from './remote-keys.js';
+
+/** Seconds by which the issuer's clock and this one may differ. */
+const CLOCK_TOLERANCE = 30;
+
+/** Verified tokens that are remembered, over all apps: some 200 bytes each. */
+const MAX_REMEMBERED = 50_000;
+
+/** Apps whose keys are kept at hand. */
+const MAX_KEY_SOURCES = 1_000;
+
+/** A token that proves nothing. The message is for administrators; what callers are told is less. */
+export class TokenError extends Error {
+  override readonly name = 'TokenError';
+
+  constructor(
+    readonly code: 'identity_invalid' | 'identity_expired',
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** Who a token says its bearer is, and until when, in seconds since 1970. */
+export interface VerifiedToken {
+  readonly clientId: string;
+  readonly expires: number;
+}
+
+/** Verifies bearer tokens as each app's identity settings ask. */
+@Injectable()
+export class TokenVerifier {
+  private readonly logger = new Logger('Identity');
+  private readonly remembered = new LRUCache<string, VerifiedToken>({ max: MAX_REMEMBERED });
+  private readonly keySources = new LRUCache<string, JWTVerifyGetKey>({ max: MAX_KEY_SOURCES });
+
+  constructor(
+    @InjectRepository(AppIdentity) private readonly settings: Repository<AppIdentity>,
+    @Inject(SEALING_KEYS) private readonly sealingKeys: SealingKeys,
+  ) {}
+
+  /**
+   * The client that a token is for. A token is verified once, and then remembered until it expires.
+   *
+   * @throws {Problem} `identity_invalid`, `identity_expired`; `unavailable` when the app's keys cannot be had.
+   */
+  async clientId(appId: string, token: string): Promise<string> {
+    try {
+      const settings = await this.settings.findOneBy({ appId });
+      if (settings === null)
+        throw new Error(`App ${appId} asks for tokens, and has no settings to verify them by`);
+      return (await this.verify(settings, token)).clientId;
+    } catch (error) {
+      if (error instanceof TokenError) throw new Problem(error.code, TOLD[error.code]);
+      throw new Problem('unavailable', "The app's tokens cannot be verified right now.", { cause: error });
+    }
+  }
+
+  /** @throws {TokenError} or any other error when the token cannot be judged. */
+  async verify(settings: AppIdentity, token: string): Promise<VerifiedToken> {
+    // All settings are part of the key: when they change, what was verified by the old ones is not found any more.
+    const rules = JSON.stringify(settings);
+    const digest = createHash('sha256').update(rules).update('\0').update(token).digest('base64');
+    const known = this.remembered.get(digest);
+    const now = Date.now();
+    if (known !== undefined && known.expires + CLOCK_TOLERANCE > now / 1000) return known;
+
+    const claims = await verifyToken(token, this.keySource(rules, settings), settings);
+    const clientId = clientIdIn(claims, settings.clientIdClaim);
+    const { exp } = claims;
+    if (exp === undefined || clientId === undefined) {
+      throw new TokenError(
+        'identity_invalid',
+        `the claim "${settings.clientIdClaim}" is missing, or no text or whole number`,
+      );
+    }
+    const verified = { clientId, expires: exp };
+    const ttl = (exp + CLOCK_TOLERANCE) * 1000 - now;
+    if (ttl > 0) this.remembered.set(digest, verified, { ttl });
+    return verified;
+  }
+
+  private keySource(rules: string, settings: AppIdentity): JWTVerifyGetKey {
+    let source = this.keySources.get(rules);
+    if (source === undefined) {
+      source = this.makeKeySource(settings);
+      this.keySources.set(rules, source);
+    }
+    return source;
+  }
+
+  private makeKeySource({ appId, jwksUri, jwks, sealedHmacSecret }: AppIdentity): JWTVerifyGetKey {
+    if (jwksUri !== null) {
+      const keys = new RemoteKeys(jwksUri, (message) => {
+        this.logger.warn(message);
+      });
+      return (header, token) => keys.key(header, token);
+    }
+    if (jwks !== null) return createLocalJWKSet(jwks);
+    if (sealedHmacSecret === null) throw new Error(`App ${appId} has no key to verify tokens by`);
+    const secret = new TextEncoder().encode(
+      open(sealedHmacSecret, hmacSecretPurpose(appId), this.sealingKeys),
+    );
+    return () => Promise.resolve(secret as never);
+  }
+}
+
+const TOLD = {
+  identity_invalid: 'The token is not one that this app accepts.',
+  identity_expired: 'The token has expired.',
+} as const;
+
+async function verifyToken(
+  token: string,
+  keySource: JWTVerifyGetKey,
+  settings: AppIdentity,
+): Promise<JWTPayload> {
+  const options: JWTVerifyOptions = {
+    algorithms: settings.algorithms,
+    clockTolerance: CLOCK_TOLERANCE,
+    requiredClaims: ['exp'],
+    ...(settings.issuer !== null && { issuer: settings.issuer }),
+    ...(settings.audience !== null && { audience: settings.audience }),
+  };
+  try {
+    return (await jwtVerify(token, keySource, options)).payload;
+  } catch (error) {
+    if (error instanceof errors.JWKSMultipleMatchingKeys) return verifyWithEach(token, error, options);
+    throw asTokenError(error);
+  }
+}
+
+/** A token that names no key is tried with every key that fits its algorithm. */
+async function verifyWithEach(
+  token: string,
+  keys: errors.JWKSMultipleMatchingKeys,
+  options: JWTVerifyOptions,
+): Promise<JWTPayload> {
+  for await (const key of keys) {
+    try {
+      return (await jwtVerify(token, key, options)).payload;
+    } catch (error) {
+      if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw asTokenError(error);
+    }
+  }
+  throw new TokenError('identity_invalid', 'signature verification failed');
+}
+
+function asTokenError(error: unknown): unknown {
+  if (error instanceof KeysUnavailableError) return error;
+  if (error instanceof errors.JWTExpired)
+    return new TokenError('identity_expired', 'the token has expired', { cause: error });
+  if (error instanceof errors.JOSEError)
+    return new TokenError('identity_invalid', error.message, { cause: error });
+  return error;
+}

@@ -1,0 +1,235 @@
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type TestDatabase, makeDatabase } from './support/database.js';
+import { makeProject, type Project } from './support/project.js';
+
+const MASTER_KEY = 'master-key-of-these-tests';
+const HMAC_SECRET = 'shared-secret-of-these-tests-of-48-bytes-or-more!';
+const SECRETS = /master-key-of-these-tests|shared-secret-of-these-tests/;
+const SEALING_KEY = randomBytes(32).toString('base64');
+
+let database: TestDatabase;
+let project: Project;
+let privateKey: CryptoKey;
+
+beforeAll(async () => {
+  database = await makeDatabase('migrated');
+  project = await makeProject({ DATABASE_URL: database.url, SECRETS_KEY: `one:${SEALING_KEY}` });
+  const pair = await generateKeyPair('ES256', { extractable: true });
+  privateKey = pair.privateKey;
+  const publicJwk = { ...(await exportJWK(pair.publicKey)), kid: 'first' };
+  await writeFile(join(project.folder, 'keys.json'), JSON.stringify({ keys: [publicJwk] }));
+  await writeFile(
+    join(project.folder, 'private.json'),
+    JSON.stringify({ keys: [await exportJWK(pair.privateKey)] }),
+  );
+  await writeFile(join(project.folder, 'page.json'), '<html>');
+});
+
+afterAll(async () => {
+  expect(project.said()).not.toMatch(SECRETS);
+  expect([...(await project.written()).values()].join()).not.toMatch(SECRETS);
+  expect((await database.dump()).join()).not.toMatch(SECRETS);
+  await database.drop();
+  await project.remove();
+});
+
+const register = (id: string, ...more: string[]): string[] => [
+  'app',
+  'register',
+  '--app-id',
+  id,
+  '--name',
+  'x',
+  ...more,
+];
+
+async function apply(): Promise<void> {
+  await project.build();
+  await project.does(['migrate']);
+}
+
+const identities = async () =>
+  database.query<{
+    algorithms: string[];
+    issuer: string | null;
+    jwks: unknown;
+    sealed_hmac_secret: string | null;
+  }>('SELECT algorithms, issuer, jwks, sealed_hmac_secret FROM app_identity');
+
+describe('an app that asks for tokens', () => {
+  it('is registered with public keys from a file', async () => {
+    const tokens = [
+      '--jwks-file',
+      'keys.json',
+      '--algorithms',
+      'ES256',
+      '--issuer',
+      "https://o'neill.example",
+    ];
+    await project.does(register('shop', '--identity', 'jwt', ...tokens), { input: MASTER_KEY });
+    await apply();
+    expect(await identities()).toMatchObject([{ algorithms: ['ES256'], issuer: "https://o'neill.example" }]);
+    const shown = JSON.parse(await project.does(['app', 'show', 'shop', '--json'])) as { tokens: unknown };
+    expect(shown.tokens).toMatchObject({ keys: 'first', algorithms: 'ES256', client_id_claim: 'sub' });
+    expect(await project.does(['app', 'list'])).toContain('jwt');
+  });
+
+  it('has a token tried by identity check, which says why one does not pass', async () => {
+    const token = (issuer: string, expires: string) =>
+      new SignJWT({ sub: 'alice' })
+        .setProtectedHeader({ alg: 'ES256', kid: 'first' })
+        .setIssuer(issuer)
+        .setExpirationTime(expires)
+        .sign(privateKey);
+    const check = ['identity', 'check', '--app-id', 'shop'];
+    const good = await token("https://o'neill.example", '1h');
+    expect(await project.does(check, { input: good })).toMatch(
+      /^The token passes: it is client "alice", until 20/,
+    );
+    expect(await project.fails(check, { input: await token('https://evil.example', '1h') })).toBe(
+      'im-signature: the token does not pass: unexpected "iss" claim value',
+    );
+    expect(await project.fails(check, { input: await token("https://o'neill.example", '-1h') })).toMatch(
+      /has expired$/,
+    );
+    expect(await project.fails(check, { input: `${good.slice(0, -4)}AAAA` })).toMatch(
+      /signature verification failed$/,
+    );
+    expect(project.said()).not.toContain(good.split('.')[2]);
+  });
+
+  it('is changed to a shared secret, which is sealed, and back when that is reverted', async () => {
+    const before = await identities();
+    const set = ['app', 'set', '--app-id', 'shop', '--hmac-secret', '--algorithms', 'HS256,HS384'];
+    await project.does(set, { input: HMAC_SECRET });
+    await apply();
+    const [after] = await identities();
+    expect(after).toMatchObject({
+      algorithms: ['HS256', 'HS384'],
+      issuer: "https://o'neill.example",
+      jwks: null,
+    });
+    expect(after?.sealed_hmac_secret).toMatch(/^v1\.one\./);
+    const token = await new SignJWT({ sub: 'bob' })
+      .setProtectedHeader({ alg: 'HS384' })
+      .setIssuer("https://o'neill.example")
+      .setExpirationTime('1h')
+      .sign(new TextEncoder().encode(HMAC_SECRET));
+    expect(await project.does(['identity', 'check', '--app-id', 'shop'], { input: token })).toContain(
+      'client "bob"',
+    );
+
+    await project.does(['migrate', '--revert']);
+    expect(await identities()).toEqual(before);
+    await project.does(['migrate']);
+  });
+
+  it('has its shared secret sealed anew with everything else', async () => {
+    const both = { SECRETS_KEY: `two:${randomBytes(32).toString('base64')},one:${SEALING_KEY}` };
+    await project.does(['secrets', 'reseal', '--from', 'one', '--to', 'two'], { env: both });
+    await project.build();
+    await project.does(['migrate']);
+    const [identity] = await identities();
+    expect(identity?.sealed_hmac_secret).toMatch(/^v1\.two\./);
+    expect(await project.does(['app', 'check'], { env: both })).toContain('every sealed key opens');
+    const { code, stdout } = await project.admin(['app', 'check']);
+    expect(code).toBe(1);
+    expect(stdout).toContain('HMAC secret: it is sealed with the key "two"');
+    await project.does(['migrate', '--revert']);
+    expect((await identities())[0]?.sealed_hmac_secret).toMatch(/^v1\.one\./);
+    await project.does(['migrate']);
+    await project.exec('prettier', ['--check', 'migrations']);
+    await project.exec('eslint', ['migrations']);
+  });
+
+  it('is opened to everyone by a migration that says so, and closed again when that is reverted', async () => {
+    await project.does(['app', 'set', '--app-id', 'shop', '--identity', 'none']);
+    await apply();
+    expect(await identities()).toEqual([]);
+    expect(await project.does(['app', 'list'])).toContain('none: open to everyone');
+    await project.does(['migrate', '--revert']);
+    expect(await identities()).toHaveLength(1);
+  });
+});
+
+describe('identity settings that do not go together', () => {
+  const JWT = ['--identity', 'jwt'];
+
+  it.each<[string, string[], number, RegExp]>([
+    ['an open app with tokens', ['--identity', 'none', '--issuer', 'x'], 2, /for --identity jwt only/],
+    ['no key', [...JWT, '--algorithms', 'RS256'], 2, /one of --jwks-uri, --jwks-file and --hmac-secret/],
+    ['no algorithms', [...JWT, '--jwks-file', 'keys.json'], 2, /needs --algorithms/],
+    ['two kinds of key', [...JWT, '--jwks-file', 'keys.json', '--hmac-secret'], 2, /cannot be used with/],
+    [
+      'an HMAC algorithm with public keys',
+      [...JWT, '--jwks-file', 'keys.json', '--algorithms', 'HS256'],
+      2,
+      /HS256 does not go with public keys/,
+    ],
+    [
+      'a public key algorithm with a secret',
+      [...JWT, '--hmac-secret', '--algorithms', 'RS256'],
+      2,
+      /RS256 does not go with a shared secret/,
+    ],
+    [
+      'the algorithm none',
+      [...JWT, '--jwks-file', 'keys.json', '--algorithms', 'none'],
+      2,
+      /"none" is none of RS256/,
+    ],
+    [
+      'keys without TLS',
+      [...JWT, '--jwks-uri', 'http://issuer.example/keys', '--algorithms', 'RS256'],
+      2,
+      /An https address/,
+    ],
+    [
+      'a private key',
+      [...JWT, '--jwks-file', 'private.json', '--algorithms', 'ES256'],
+      1,
+      /must not hold private or symmetric keys/,
+    ],
+    [
+      'a file that is no JWK Set',
+      [...JWT, '--jwks-file', 'page.json', '--algorithms', 'ES256'],
+      1,
+      /page\.json: not JSON/,
+    ],
+    [
+      'a file that is not there',
+      [...JWT, '--jwks-file', 'none.json', '--algorithms', 'ES256'],
+      1,
+      /cannot be read \(ENOENT\)/,
+    ],
+    [
+      'a secret shorter than its algorithm takes',
+      [...JWT, '--hmac-secret', '--algorithms', 'HS512'],
+      1,
+      /takes 64 or more/,
+    ],
+  ])('%s are refused', async (_what, options, code, line) => {
+    const secrets = options.includes('--hmac-secret') ? `${MASTER_KEY}\n${HMAC_SECRET}\n` : MASTER_KEY;
+    const before = await project.written();
+    const finished = await project.admin(register('other', ...options), { input: secrets });
+    expect(finished.code, finished.stderr).toBe(code);
+    expect(finished.stderr).toMatch(line);
+    expect(await project.written()).toEqual(before);
+  });
+
+  it('a secret that is missing on standard input is no empty one', async () => {
+    const options = ['--hmac-secret', '--algorithms', 'HS256'];
+    expect(await project.fails(register('other', ...JWT, ...options), { input: MASTER_KEY })).toBe(
+      'im-signature: standard input has 1 lines, where 2 are read: the master key, the HMAC secret',
+    );
+  });
+
+  it('an app that asks for no tokens has none to check', async () => {
+    await database.query(`INSERT INTO apps (app_id, name, identity) VALUES ('open', 'x', 'none')`);
+    expect(await project.fails(['identity', 'check', '--app-id', 'open'])).toContain('asks for no tokens');
+  });
+});
