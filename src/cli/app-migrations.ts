@@ -1,13 +1,7 @@
 import type { App } from '../apps/app.entity.js';
+import type { AppColumns } from './app-options.js';
 import type { IdentityRow } from './identity-row.js';
 import { constant, type MigrationText, type Row, slugOf } from './migration-file.js';
-
-/** Columns of `apps` that an administrator sets. */
-export type AppColumns = Partial<
-  Record<'name' | 'identity' | 'timestamp_format' | 'membership', string> &
-    Record<'disabled', boolean> &
-    Record<'max_members', number>
->;
 
 /** One version of a key as it is written. Without `active_from` it signs from the moment the migration runs. */
 export interface KeyRow {
@@ -115,7 +109,8 @@ export function isSoAlready(app: App, columns: AppColumns): boolean {
   return (Object.keys(columns) as (keyof AppColumns)[]).every((name) => columns[name] === now[name]);
 }
 
-function columnsNow(app: App): Required<AppColumns> {
+/** The columns as they are now, by their names in the database. */
+export function columnsNow(app: App): Required<AppColumns> {
   return {
     name: app.name,
     disabled: app.disabled,

@@ -2,7 +2,6 @@ import { InvalidArgumentError, Option } from 'commander';
 import { idFault, isId } from '../apps/ids.js';
 import { HMAC_ALGORITHMS, PUBLIC_KEY_ALGORITHMS } from '../identity/algorithms.js';
 import { isKeySetUri } from '../identity/fetch-key-set.js';
-import type { AppColumns } from './app-migrations.js';
 
 export const appId = (): Option =>
   new Option('--app-id <id>', 'the app id of the IM platform').argParser(parseId).makeOptionMandatory();
@@ -66,6 +65,13 @@ export function givesIdentity(options: IdentityOptions): boolean {
     (given) => given !== undefined,
   );
 }
+
+/** Columns of `apps` that an administrator sets. */
+export type AppColumns = Partial<
+  Record<'name' | 'identity' | 'timestamp_format' | 'membership', string> &
+    Record<'disabled', boolean> &
+    Record<'max_members', number>
+>;
 
 /** The options that are columns of `apps`, as commander hands them over. */
 export interface Columns {

@@ -10,28 +10,15 @@ import {
 } from '../apps/sealing.js';
 import type { AppIdentity } from '../identity/app-identity.entity.js';
 import { type Admin, requireApp, withAdmin } from './admin-context.js';
+import { columnsNow } from './app-migrations.js';
 import { good, type OutputOptions, printJson, printTable, warning } from './output.js';
 
-interface AppSummary {
-  app_id: string;
-  name: string;
-  disabled: boolean;
-  identity: string;
-  timestamp_format: string;
-  membership: string;
-  max_members: number;
-  key_in_force: number | null;
-}
+type AppSummary = ReturnType<typeof summaryOf>;
 
-function summaryOf(app: App): AppSummary {
+function summaryOf(app: App) {
   return {
     app_id: app.appId,
-    name: app.name,
-    disabled: app.disabled,
-    identity: app.identity,
-    timestamp_format: app.timestampFormat,
-    membership: app.membership,
-    max_members: app.maxMembers,
+    ...columnsNow(app),
     key_in_force: keyInForce(app.masterKeys, Date.now())?.version ?? null,
   };
 }

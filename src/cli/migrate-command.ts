@@ -1,11 +1,5 @@
 import { Command, Option } from 'commander';
-import type { OutputOptions } from './output.js';
-
-export interface MigrateOptions extends OutputOptions {
-  dryRun?: true;
-  revert?: true;
-  status?: true;
-}
+import type { MigrateOptions } from './migrate-run.js';
 
 /** `migrate`: brings the database to what this build needs, or one step back. */
 export function migrateCommand(): Command {

@@ -1,8 +1,13 @@
 import { migrate, migrationStatus, pendingMigrations, revertLast } from '../database/migrate.js';
 import { withDatabaseUrl } from './admin-context.js';
-import type { MigrateOptions } from './migrate-command.js';
 import { unbuiltMigrations } from './migration-file.js';
-import { good, print, printTable } from './output.js';
+import { good, type OutputOptions, print, printTable } from './output.js';
+
+export interface MigrateOptions extends OutputOptions {
+  dryRun?: true;
+  revert?: true;
+  status?: true;
+}
 
 export async function run(options: MigrateOptions): Promise<void> {
   const unbuilt = await unbuiltMigrations();

@@ -1,14 +1,6 @@
 import { Command } from 'commander';
+import type { SignOptions } from './sign-run.js';
 import { ACTIONS, type Action, type ActionName } from '../signature/actions.js';
-
-export interface SignOptions {
-  appId: string;
-  clientId: string;
-  conversionId?: string;
-  members?: string;
-  format?: string;
-  explain?: true;
-}
 
 /** `sign …`: a signature from the command line, for trying things out. Nobody is asked who is calling. */
 export function signCommands(): Command {

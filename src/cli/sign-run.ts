@@ -4,7 +4,15 @@ import { readAsked } from '../signature/signature-request.js';
 import { SignatureService } from '../signature/signature.service.js';
 import { withAdmin } from './admin-context.js';
 import { print, printJson } from './output.js';
-import type { SignOptions } from './sign-command.js';
+
+export interface SignOptions {
+  appId: string;
+  clientId: string;
+  conversionId?: string;
+  members?: string;
+  format?: string;
+  explain?: true;
+}
 
 export async function run(name: ActionName, options: SignOptions): Promise<void> {
   const asked = readAsked(

@@ -1,3 +1,11 @@
+/*
+ * How the pieces fit. A process that wants the database holds a connection to the keeper of its data folder (this file),
+ * and starts one when there is none. The keeper (keeper.ts) is a process of its own: its listening socket is the lock on the
+ * folder, and it tells each holder its state (greeting.ts). Under that lock it finds or makes the cluster (cluster.ts) from the
+ * binaries of npm's platform package (binaries.ts), under an account that PostgreSQL accepts (account.ts), clears what a
+ * crash left (processes.ts), starts the server (server.ts, log.ts) and makes the database (database.ts). When the last
+ * connection to it closes, for whatever reason, it stops the server and ends. What lies in the folder: data-folder.ts.
+ */
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
