@@ -10,9 +10,10 @@ export class CreateAppIdentity1795392000001 implements MigrationInterface {
         audience text CHECK (audience <> ''),
         client_id_claim text NOT NULL DEFAULT 'sub' CHECK (client_id_claim <> ''),
         algorithms text[] NOT NULL CHECK (cardinality(algorithms) > 0 AND array_position(algorithms, NULL) IS NULL),
-        jwks_uri text CHECK (jwks_uri ~ '^https://' OR jwks_uri ~ '^http://(localhost|127\\.0\\.0\\.1|\\[::1\\])(:[0-9]+)?/'),
+        jwks_uri text CHECK (jwks_uri ~ '^https://[^/?#@]+([/?#]|$)' OR jwks_uri ~ '^http://(localhost|127\\.0\\.0\\.1|\\[::1\\])(:[0-9]+)?/'),
         jwks jsonb CHECK (
-          jsonb_typeof(jwks -> 'keys') = 'array'
+          jwks IS NULL
+          OR coalesce(jsonb_typeof(jwks -> 'keys') = 'array', false)
           AND NOT jsonb_path_exists(jwks, '$.keys[*] ? (@.kty == "oct" || exists(@.d))')
         ),
         sealed_hmac_secret text CHECK (sealed_hmac_secret ~ '^v1\\.[A-Za-z0-9_-]{1,32}\\.[A-Za-z0-9_-]+$'),

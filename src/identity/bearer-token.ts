@@ -17,16 +17,16 @@ export function bearerToken({
   headers,
   rawHeaders,
 }: Pick<IncomingMessage, 'headers' | 'rawHeaders'>): string {
+  // Node keeps the first of several, another server in the way may have looked at the last.
+  if (rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'authorization').length > 1) {
+    throw new Problem('identity_invalid', 'There is more than one Authorization header.');
+  }
   const { authorization } = headers;
   if (authorization === undefined || !/^bearer(?: |$)/i.test(authorization)) {
     throw new Problem(
       'identity_required',
       'The app asks for "Authorization: Bearer" with a token of the client.',
     );
-  }
-  // Node keeps the first of several, another server in the way may have looked at the last.
-  if (rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'authorization').length > 1) {
-    throw new Problem('identity_invalid', 'There is more than one Authorization header.');
   }
   const token = BEARER.exec(authorization)?.[1];
   if (token === undefined || token.length > MAX_TOKEN_BYTES) {

@@ -7,7 +7,8 @@
  *   JavaScript cannot hold exactly are anything else: two different ones would look alike.
  */
 export function clientIdIn(claims: object, claim: string): string | undefined {
-  const value = member(claims, claim) ?? claim.split('.').reduce<unknown>(member, claims);
+  const path = Object.hasOwn(claims, claim) ? [claim] : claim.split('.');
+  const value = path.reduce<unknown>(member, claims);
   if (typeof value === 'number') return Number.isSafeInteger(value) ? String(value) : undefined;
   return typeof value === 'string' ? value : undefined;
 }

@@ -24,9 +24,15 @@ export async function fetchKeySet(uri: string): Promise<JSONWebKeySet> {
     return parseKeySet(await readBounded(await follow(new URL(uri), signal)));
   } catch (error) {
     if (signal.aborted) throw new Error(`no answer within ${TIMEOUT_MS / 1000} s`, { cause: error });
-    const { cause } = error as Error;
-    throw cause instanceof Error ? new Error(cause.message, { cause: error }) : error;
+    throw reasonOf(error as Error);
   }
+}
+
+/** What `fetch` calls "fetch failed" has its reason in the cause; where a host has several addresses, only a code. */
+function reasonOf(error: Error): Error {
+  const cause = error.cause as NodeJS.ErrnoException | undefined;
+  const reason = cause?.message === '' ? cause.code : cause?.message;
+  return reason === undefined ? error : new Error(reason, { cause: error });
 }
 
 /** @throws {Error} when the text is no JWK Set of public keys. */

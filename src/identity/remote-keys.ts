@@ -40,28 +40,36 @@ export class RemoteKeys {
    */
   async key(header: JWSHeaderParameters, token: FlattenedJWSInput): ReturnType<FindKey> {
     if (this.find === undefined) await this.fetchFirst();
-    else if (this.now() - this.triedAt > REFRESH_AFTER_MS) void this.fetch();
+    else if (this.since(this.triedAt) > REFRESH_AFTER_MS) void this.fetch();
     for (;;) {
       if (this.find === undefined) throw this.unavailable();
       try {
         return await this.find(header, token);
       } catch (error) {
         if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
-        if (!this.mayLearnMore()) throw this.failure === undefined ? error : this.unavailable();
-        await this.fetch();
+        if (!(await this.learnMore())) throw this.failure === undefined ? error : this.unavailable();
       }
     }
   }
 
+  /**
+   * Whether there may be other keys now than a moment ago: for a token that names none, and fits none of those that are known.
+   */
+  async learnMore(): Promise<boolean> {
+    if (!this.mayLearnMore()) return false;
+    await this.fetch();
+    return true;
+  }
+
   private async fetchFirst(): Promise<void> {
-    const justFailed = this.fetching === undefined && this.now() - this.triedAt < RETRY_INTERVAL_MS;
+    const justFailed = this.fetching === undefined && this.since(this.triedAt) < RETRY_INTERVAL_MS;
     if (!justFailed) await this.fetch();
   }
 
   /** Whether a fetch is under way, or one more is allowed, that may bring a key which is missing. */
   private mayLearnMore(): boolean {
     if (this.fetching !== undefined) return true;
-    if (this.now() - this.askedForUnknownAt < UNKNOWN_KEY_INTERVAL_MS) return false;
+    if (this.since(this.askedForUnknownAt) < UNKNOWN_KEY_INTERVAL_MS) return false;
     this.askedForUnknownAt = this.now();
     return true;
   }
@@ -83,6 +91,12 @@ export class RemoteKeys {
       this.failure = error instanceof Error ? error : new Error(String(error));
       this.warn(`The keys of ${this.uri} cannot be fetched: ${this.failure.message}`);
     }
+  }
+
+  /** A clock that was set back must not put off for long what is due: then any time has passed. */
+  private since(time: number): number {
+    const passed = this.now() - time;
+    return passed < 0 ? Infinity : passed;
   }
 
   private unavailable(): KeysUnavailableError {

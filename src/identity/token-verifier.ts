@@ -3,6 +3,8 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import {
   createLocalJWKSet,
+  type CryptoKey,
+  decodeProtectedHeader,
   errors,
   type JWTPayload,
   jwtVerify,
@@ -28,6 +30,13 @@ const MAX_REMEMBERED = 50_000;
 /** Apps whose keys are kept at hand. */
 const MAX_KEY_SOURCES = 1_000;
 
+/** Where the keys of one app come from. */
+interface KeySource {
+  key(...token: Parameters<JWTVerifyGetKey>): Promise<CryptoKey | Uint8Array>;
+  /** Whether it may have other keys now than a moment ago. */
+  learnMore?(): Promise<boolean>;
+}
+
 /** A token that proves nothing. The message is for administrators; what callers are told is less. */
 export class TokenError extends Error {
   override readonly name = 'TokenError';
@@ -52,7 +61,7 @@ export interface VerifiedToken {
 export class TokenVerifier {
   private readonly logger = new Logger('Identity');
   private readonly remembered = new LRUCache<string, VerifiedToken>({ max: MAX_REMEMBERED });
-  private readonly keySources = new LRUCache<string, JWTVerifyGetKey>({ max: MAX_KEY_SOURCES });
+  private readonly keySources = new LRUCache<string, KeySource>({ max: MAX_KEY_SOURCES });
 
   constructor(
     @InjectRepository(AppIdentity) private readonly settings: Repository<AppIdentity>,
@@ -82,25 +91,24 @@ export class TokenVerifier {
     const rules = JSON.stringify(settings);
     const digest = createHash('sha256').update(rules).update('\0').update(token).digest('base64');
     const known = this.remembered.get(digest);
-    const now = Date.now();
-    if (known !== undefined && known.expires + CLOCK_TOLERANCE > now / 1000) return known;
+    if (known !== undefined && known.expires + CLOCK_TOLERANCE > Date.now() / 1000) return known;
 
     const claims = await verifyToken(token, this.keySource(rules, settings), settings);
     const clientId = clientIdIn(claims, settings.clientIdClaim);
-    const { exp } = claims;
-    if (exp === undefined || clientId === undefined) {
+    const { exp = Infinity } = claims;
+    if (!Number.isFinite(exp)) throw new TokenError('identity_invalid', 'the claim "exp" is no time');
+    if (clientId === undefined) {
       throw new TokenError(
         'identity_invalid',
         `the claim "${settings.clientIdClaim}" is missing, or no text or whole number`,
       );
     }
     const verified = { clientId, expires: exp };
-    const ttl = (exp + CLOCK_TOLERANCE) * 1000 - now;
-    if (ttl > 0) this.remembered.set(digest, verified, { ttl });
+    this.remembered.set(digest, verified);
     return verified;
   }
 
-  private keySource(rules: string, settings: AppIdentity): JWTVerifyGetKey {
+  private keySource(rules: string, settings: AppIdentity): KeySource {
     let source = this.keySources.get(rules);
     if (source === undefined) {
       source = this.makeKeySource(settings);
@@ -109,19 +117,18 @@ export class TokenVerifier {
     return source;
   }
 
-  private makeKeySource({ appId, jwksUri, jwks, sealedHmacSecret }: AppIdentity): JWTVerifyGetKey {
+  private makeKeySource({ appId, jwksUri, jwks, sealedHmacSecret }: AppIdentity): KeySource {
     if (jwksUri !== null) {
-      const keys = new RemoteKeys(jwksUri, (message) => {
+      return new RemoteKeys(jwksUri, (message) => {
         this.logger.warn(message);
       });
-      return (header, token) => keys.key(header, token);
     }
-    if (jwks !== null) return createLocalJWKSet(jwks);
+    if (jwks !== null) return { key: createLocalJWKSet(jwks) };
     if (sealedHmacSecret === null) throw new Error(`App ${appId} has no key to verify tokens by`);
     const secret = new TextEncoder().encode(
       open(sealedHmacSecret, hmacSecretPurpose(appId), this.sealingKeys),
     );
-    return () => Promise.resolve(secret as never);
+    return { key: () => Promise.resolve(secret) };
   }
 }
 
@@ -130,11 +137,7 @@ const TOLD = {
   identity_expired: 'The token has expired.',
 } as const;
 
-async function verifyToken(
-  token: string,
-  keySource: JWTVerifyGetKey,
-  settings: AppIdentity,
-): Promise<JWTPayload> {
+async function verifyToken(token: string, source: KeySource, settings: AppIdentity): Promise<JWTPayload> {
   const options: JWTVerifyOptions = {
     algorithms: settings.algorithms,
     clockTolerance: CLOCK_TOLERANCE,
@@ -143,10 +146,27 @@ async function verifyToken(
     ...(settings.audience !== null && { audience: settings.audience }),
   };
   try {
-    return (await jwtVerify(token, keySource, options)).payload;
+    return await verifyWith(source, token, options);
+  } catch (error) {
+    // A token that names its key was looked up anew already, if that was missing.
+    const mayBeNew =
+      error instanceof errors.JWSSignatureVerificationFailed &&
+      decodeProtectedHeader(token).kid === undefined;
+    if (!mayBeNew || !(await source.learnMore?.())) throw asTokenError(error);
+  }
+  try {
+    return await verifyWith(source, token, options);
+  } catch (error) {
+    throw asTokenError(error);
+  }
+}
+
+async function verifyWith(source: KeySource, token: string, options: JWTVerifyOptions): Promise<JWTPayload> {
+  try {
+    return (await jwtVerify(token, async (...asked) => source.key(...asked), options)).payload;
   } catch (error) {
     if (error instanceof errors.JWKSMultipleMatchingKeys) return verifyWithEach(token, error, options);
-    throw asTokenError(error);
+    throw error;
   }
 }
 
@@ -160,10 +180,10 @@ async function verifyWithEach(
     try {
       return (await jwtVerify(token, key, options)).payload;
     } catch (error) {
-      if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw asTokenError(error);
+      if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
     }
   }
-  throw new TokenError('identity_invalid', 'signature verification failed');
+  throw new errors.JWSSignatureVerificationFailed();
 }
 
 function asTokenError(error: unknown): unknown {

@@ -1,0 +1,977 @@
+import { randomUUID } from 'node:crypto';
+import { CompactEncrypt, CompactSign, EncryptJWT, exportSPKI, type JWK, SignJWT } from 'jose';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { hmacSecretPurpose, seal } from '../src/apps/sealing.js';
+import { type ProblemCode, type ProblemDetails, PROBLEMS } from '../src/operations/problem.js';
+import {
+  answers,
+  compact,
+  inSeconds,
+  type Issuer,
+  type IssuerAnswer,
+  type KeyPair,
+  makeKey,
+  redirectTo,
+  secretKey,
+  startIssuer,
+  text,
+  tokenFor,
+  type TokenKey,
+} from './support/issuer.js';
+import { rawRequest } from './support/raw-request.js';
+import { startService, type TestService } from './support/service.js';
+import { type Answer, hmac, messageOf } from './support/signature.js';
+
+const MASTER_KEY = 'the-plain-master-key-of-the-tests';
+const SECRET = 'a secret of the issuer and this service';
+
+let service: TestService;
+let issuer: Issuer;
+/** Has keys too, and should never be asked for them. */
+let attacker: Issuer;
+let key: KeyPair;
+let rsa: KeyPair;
+let attackersKey: KeyPair;
+/** Takes tokens of `key`, published by `issuer`. */
+let app: string;
+
+beforeAll(async () => {
+  service = await startService();
+  [key, rsa, attackersKey] = await Promise.all([
+    makeKey('ES256', 'ec'),
+    makeKey('RS256', 'rsa'),
+    makeKey('ES256', 'ec'),
+  ]);
+  issuer = await startIssuer(key);
+  attacker = await startIssuer(attackersKey);
+  app = await makeApp({ algorithms: ['ES256'], jwks_uri: issuer.url });
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+const sent = new Set<string>();
+
+afterAll(async () => {
+  try {
+    await expectSigned(app, 'alice', await tokenFor(key, 'alice'));
+    const log = service.logged.join('\n');
+    expect(sent.size).toBeGreaterThan(100);
+    for (const token of sent) expectNothingOf(token, log);
+    expect(log).not.toContain(SECRET);
+    expect(attacker.requests).toEqual([]);
+  } finally {
+    await Promise.all([service.close(), issuer.close(), attacker.close()]);
+  }
+});
+
+interface Identity {
+  algorithms: string[];
+  jwks_uri?: string;
+  jwks?: unknown;
+  sealed_hmac_secret?: string;
+  issuer?: string;
+  audience?: string;
+  client_id_claim?: string;
+}
+
+/** Registers an app whose callers have to prove who they are; without settings, nobody can. */
+async function makeApp(identity?: Identity, columns: Record<string, boolean> = {}): Promise<string> {
+  const appId = `app-${randomUUID()}`;
+  await service.registerApp(appId, MASTER_KEY, { identity: 'jwt', ...columns });
+  if (identity !== undefined) await insertIdentity(appId, identity);
+  return appId;
+}
+
+async function insertIdentity(appId: string, { jwks, ...identity }: Identity): Promise<void> {
+  const row = { app_id: appId, ...identity, ...(jwks !== undefined && { jwks: JSON.stringify(jwks) }) };
+  const places = Object.keys(row).map((_, index) => `$${index + 1}`);
+  await service.database.query(
+    `INSERT INTO app_identity (${Object.keys(row).join()}) VALUES (${places.join()})`,
+    Object.values(row),
+  );
+}
+
+async function makeHmacApp(secret = SECRET, algorithms = ['HS256']): Promise<string> {
+  const appId = await makeApp();
+  const sealed_hmac_secret = seal(secret, hmacSecretPurpose(appId), service.sealingKeys);
+  await insertIdentity(appId, { algorithms, sealed_hmac_secret });
+  return appId;
+}
+
+function jwks(...keys: KeyPair[]): { keys: unknown[] } {
+  return { keys: keys.map(({ jwk }) => jwk) };
+}
+
+function login(appId: string, client: string): string {
+  return `/signature/login/${appId}/${encodeURIComponent(client)}`;
+}
+
+function expectNothingOf(token: string, text: string): void {
+  for (const part of [token, ...token.split('.')]) {
+    // Shorter ones are found in anything.
+    if (part.length >= 8) expect(text).not.toContain(part);
+  }
+}
+
+async function ask(path: string, token?: string, init: RequestInit = {}): Promise<Response> {
+  if (token !== undefined) sent.add(token);
+  return fetch(service.url + path, {
+    ...init,
+    ...(token !== undefined && { headers: { authorization: `Bearer ${token}` } }),
+  });
+}
+
+async function expectSigned(appId: string, client: string, token: string): Promise<void> {
+  await expectSignedPath(login(appId, client), token, client);
+}
+
+async function expectSignedPath(path: string, token: string, client: string): Promise<void> {
+  const response = await ask(path, token);
+  const body = await response.text();
+  expect(response.status, body).toBe(200);
+  expectNothingOf(token, body);
+  const answer = JSON.parse(body) as Answer;
+  expect(answer.client_id).toBe(client);
+  expect(answer.signature).toBe(hmac(messageOf(answer), MASTER_KEY));
+}
+
+function expectProblem(
+  { status, body, head }: { status: number; body: string; head: Headers },
+  code: ProblemCode,
+): ProblemDetails {
+  const problem = JSON.parse(body) as ProblemDetails;
+  expect(problem.code, body).toBe(code);
+  expect(status).toBe(PROBLEMS[code].status);
+  expect(head.get('content-type')).toMatch(/^application\/problem\+json/);
+  expect(head.get('cache-control')).toBe('no-store');
+  expect(head.get('www-authenticate')).toBe(status === 401 ? 'Bearer' : null);
+  expect(head.get('retry-after')).toBe(status === 503 ? '1' : null);
+  expect(body).not.toContain('signature"');
+  return problem;
+}
+
+async function expectRefused(path: string, code: ProblemCode, token?: string): Promise<ProblemDetails> {
+  const response = await ask(path, token);
+  const body = await response.text();
+  if (token !== undefined) expectNothingOf(token, body + JSON.stringify([...response.headers]));
+  return expectProblem({ status: response.status, body, head: response.headers }, code);
+}
+
+/** With these Authorization headers, as they are. */
+async function expectRefusedRaw(path: string, code: ProblemCode, ...values: string[]): Promise<void> {
+  const headers = values.map((value) => `Authorization: ${value}`);
+  for (const value of values) sent.add(value.replace(/^\S* /, ''));
+  const { status, head, body } = await rawRequest(service.url, path, { headers });
+  const lines = head.split('\r\n').slice(1);
+  const pairs = lines.map((line): [string, string] => {
+    const [name = '', ...value] = line.split(': ');
+    return [name, value.join(': ')];
+  });
+  for (const value of values) expectNothingOf(value.replace(/^\S* /, ''), head + body);
+  expectProblem({ status, body, head: new Headers(pairs) }, code);
+}
+
+/** The clock of the service, so many seconds from now; it stands still there. */
+function laterBy(seconds: number): void {
+  vi.setSystemTime(Date.now() + seconds * 1000);
+}
+
+describe('a client that proves who it is gets its signature', () => {
+  it.each(['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'])(
+    'by a token with %s, from an issuer that publishes its keys and by keys of the app itself',
+    async (alg) => {
+      const pair = await makeKey(alg, 'a');
+      const publisher = await startIssuer(pair);
+      const remote = await makeApp({ algorithms: [alg], jwks_uri: publisher.url });
+      const inline = await makeApp({ algorithms: [alg], jwks: jwks(pair) });
+      const token = await tokenFor(pair, 'alice');
+      await expectSigned(remote, 'alice', token);
+      await expectSigned(inline, 'alice', token);
+      await expectRefused(login(remote, 'bob'), 'identity_mismatch', token);
+      await publisher.close();
+    },
+  );
+
+  it.each(['HS256', 'HS384', 'HS512'])('by a token with %s and a shared secret', async (alg) => {
+    const secret = `${SECRET} 密钥`;
+    const appId = await makeHmacApp(secret, [alg]);
+    await expectSigned(appId, 'alice', await tokenFor(secretKey(secret, alg), 'alice'));
+    await expectRefused(
+      login(appId, 'alice'),
+      'identity_invalid',
+      await tokenFor(secretKey(SECRET, alg), 'alice'),
+    );
+  });
+
+  it.each([
+    ['login', 'alice'],
+    ['conversion', 'alice/b:c'],
+    ['invite', 'alice/conv/b:c'],
+    ['invite', 'alice/conv/'],
+    ['kick', 'alice/conv/b:c'],
+  ])('and for %s of %s nobody else does', async (action, rest) => {
+    const path = `/signature/${action}/${app}/${rest}`;
+    await expectSignedPath(path, await tokenFor(key, 'alice'), 'alice');
+    await expectSignedPath(`${path}?format=sdk`, await tokenFor(key, 'alice'), 'alice');
+    await expectRefused(path, 'identity_required');
+    await expectRefused(`${path}?format=sdk`, 'identity_required');
+    await expectRefused(path, 'identity_mismatch', await tokenFor(key, 'bob'));
+    await expectRefused(path, 'identity_invalid', await tokenFor(attackersKey, 'alice'));
+  });
+
+  it('whichever of the keys the token names, or none of them', async () => {
+    const keys = [await makeKey('ES256', 'a'), await makeKey('ES256', 'b'), await makeKey('ES256'), rsa];
+    const appId = await makeApp({ algorithms: ['ES256', 'RS256'], jwks: jwks(...keys) });
+    for (const pair of keys) {
+      await expectSigned(appId, 'alice', await tokenFor(pair, 'alice'));
+      await expectSigned(appId, 'alice', await tokenFor({ alg: pair.alg, sign: pair.sign }, 'alice'));
+    }
+    const unnamed = { alg: 'ES256', sign: attackersKey.sign };
+    await expectRefused(login(appId, 'alice'), 'identity_invalid', await tokenFor(unnamed, 'alice'));
+  });
+
+  it('a HEAD asks for the same proof', async () => {
+    const path = login(app, 'alice');
+    expect((await ask(path, undefined, { method: 'HEAD' })).status).toBe(401);
+    expect((await ask(path, await tokenFor(key, 'bob'), { method: 'HEAD' })).status).toBe(403);
+    expect((await ask(path, await tokenFor(key, 'alice'), { method: 'HEAD' })).status).toBe(200);
+  });
+
+  it('an app that is open to everyone asks for no token, and looks at none', async () => {
+    for (const token of [undefined, 'garbage', await tokenFor(attackersKey, 'bob')]) {
+      expect((await ask('/signature/login/1/alice', token)).status).toBe(200);
+    }
+  });
+});
+
+describe('the Authorization header', () => {
+  it('is asked for when there is none', async () => {
+    await expectRefused(login(app, 'alice'), 'identity_required');
+  });
+
+  it('may write its scheme in any case', async () => {
+    const authorization = `bEARER ${await tokenFor(key, 'alice')}`;
+    expect((await fetch(service.url + login(app, 'alice'), { headers: { authorization } })).status).toBe(200);
+  });
+
+  it('is refused when it holds no bearer token', async () => {
+    const path = login(app, 'alice');
+    const token = await tokenFor(key, 'alice');
+    await expectRefusedRaw(path, 'identity_required', 'Basic YWxpY2U6YS1wYXNzd29yZA==');
+    await expectRefusedRaw(path, 'identity_required', `DPoP ${token}`);
+    await expectRefusedRaw(path, 'identity_required', '');
+    await expectRefusedRaw(path, 'identity_invalid', 'Bearer');
+    await expectRefusedRaw(path, 'identity_invalid', `Bearer ${token}, Bearer ${token}`);
+    await expectRefusedRaw(path, 'identity_invalid', `Bearer "${token}"`);
+  });
+
+  it('is refused when there are two, whatever they say', async () => {
+    const path = login(app, 'alice');
+    const [token, another] = await Promise.all([tokenFor(key, 'alice'), tokenFor(key, 'bob')]);
+    await expectRefusedRaw(path, 'identity_invalid', `Bearer ${token}`, `Bearer ${another}`);
+    await expectRefusedRaw(path, 'identity_invalid', `Bearer ${token}`, `Bearer ${token}`);
+    await expectRefusedRaw(path, 'identity_invalid', `Bearer ${token}`, 'Basic YWxpY2U6YS1wYXNzd29yZA==');
+    await expectRefusedRaw(path, 'identity_invalid', 'Basic YWxpY2U6YS1wYXNzd29yZA==', `Bearer ${token}`);
+  });
+
+  it('may hold a token of up to 8 KiB', async () => {
+    const large = await tokenFor(key, 'alice', { roles: 'x'.repeat(5_900) });
+    expect(large.length).toBeGreaterThan(8_000);
+    expect(large.length).toBeLessThanOrEqual(8_192);
+    await expectSigned(app, 'alice', large);
+    for (const size of [6_100, 20_000, 80_000]) {
+      const oversized = await tokenFor(key, 'alice', { roles: 'x'.repeat(size) });
+      expect(oversized.length).toBeGreaterThan(8_192);
+      await expectRefused(login(app, 'alice'), 'identity_invalid', oversized);
+    }
+  });
+
+  it('is not replaced by a token in the URL', async () => {
+    const token = await tokenFor(key, 'alice');
+    sent.add(token);
+    const problem = await expectRefused(`${login(app, 'alice')}?access_token=${token}`, 'identity_required');
+    expectNothingOf(token, JSON.stringify(problem));
+  });
+});
+
+describe('a token that proves nothing is refused', () => {
+  const claims = (): object => ({ sub: 'alice', exp: inSeconds(300) });
+  const forEncryption = (): JWK => ({ ...key.jwk, use: 'enc', alg: 'ECDH-ES' });
+  const signed = (payload: string | Buffer): Promise<string> =>
+    new CompactSign(Buffer.from(payload as string))
+      .setProtectedHeader({ alg: 'ES256', kid: 'ec' })
+      .sign(key.sign);
+
+  it.each<[string, () => string | Promise<string>]>([
+    ['garbage', () => 'some-kind-of-garbage'],
+    ['garbage in three parts', () => 'some-kind.of-garbage.in-three-parts'],
+    ['nothing between the dots', () => '..'],
+    [
+      'a head that is no JSON',
+      async () => `bm90LWpzb24.${(await tokenFor(key, 'alice')).split('.', 3).slice(1).join('.')}`,
+    ],
+    ['a head that is a list', () => compact([], claims(), 'AAAAAAAAAAAA')],
+    ['a head without algorithm', () => compact({ kid: 'ec' }, claims(), 'AAAAAAAAAAAA')],
+    [
+      'a head whose algorithm is no text',
+      () => compact({ alg: ['ES256'], kid: 'ec' }, claims(), 'AAAAAAAAAAAA'),
+    ],
+    [
+      'a head whose key id is no text',
+      () => compact({ alg: 'ES256', kid: { a: 1 } }, claims(), 'AAAAAAAAAAAA'),
+    ],
+    [
+      'an algorithm that every object inherits',
+      () => compact({ alg: 'constructor', kid: 'ec' }, claims(), 'AAAAAAAAAAAA'),
+    ],
+    ['unsigned', () => compact({ alg: 'none' }, claims())],
+    ['unsigned, in capitals', () => compact({ alg: 'NONE', kid: 'ec' }, claims())],
+    ['unsigned, with a signature', () => compact({ alg: 'none', kid: 'ec' }, claims(), 'AAAAAAAAAAAA')],
+    ['the signature left out', async () => `${(await tokenFor(key, 'alice')).split('.', 2).join('.')}.`],
+    ['the signature of all zeros', () => compact({ alg: 'ES256', kid: 'ec' }, claims(), 'A'.repeat(86))],
+    ['the signature cut short', async () => (await tokenFor(key, 'alice')).slice(0, -4)],
+    [
+      'other claims under a good signature',
+      async () => {
+        const [head = '', , signature = ''] = (await tokenFor(key, 'bob')).split('.');
+        return [head, compact(claims(), claims()).split('.')[0], signature].join('.');
+      },
+    ],
+    ['the key of somebody else under the same id', () => tokenFor(attackersKey, 'alice')],
+    ['an algorithm the app does not list', () => tokenFor(rsa, 'alice')],
+    ['an HMAC', () => tokenFor(secretKey(SECRET), 'alice')],
+    ['without exp', () => tokenFor(key, 'alice', { exp: undefined })],
+    ['exp as text', () => tokenFor(key, 'alice', { exp: String(inSeconds(300)) })],
+    ['exp null', () => tokenFor(key, 'alice', { exp: null })],
+    ['nbf as text', () => tokenFor(key, 'alice', { nbf: 'now' })],
+    ['not yet valid', () => tokenFor(key, 'alice', { nbf: inSeconds(120) })],
+    ['claims that are no object', () => signed('["alice"]')],
+    ['claims that are no JSON', () => signed('alice')],
+    ['claims that are not UTF-8', () => signed(Buffer.from('{"sub":"\xff","exp":4102444800}', 'latin1'))],
+    [
+      'an extension that has to be understood',
+      () =>
+        new SignJWT({ sub: 'alice', exp: inSeconds(300) })
+          .setProtectedHeader({ alg: 'ES256', kid: 'ec', crit: ['urn:strict'], 'urn:strict': true })
+          .sign(key.sign, { crit: { 'urn:strict': true } }),
+    ],
+    [
+      'encrypted with the public key',
+      () =>
+        new EncryptJWT({ sub: 'alice', exp: inSeconds(300) })
+          .setProtectedHeader({ alg: 'ECDH-ES', enc: 'A256GCM', kid: 'ec' })
+          .encrypt(forEncryption()),
+    ],
+    [
+      'encrypted around a good token',
+      async () =>
+        new CompactEncrypt(new TextEncoder().encode(await tokenFor(key, 'alice')))
+          .setProtectedHeader({ alg: 'ECDH-ES', enc: 'A256GCM', cty: 'JWT', kid: 'ec' })
+          .encrypt(forEncryption()),
+    ],
+  ])('%s', async (_what, make) => {
+    const token = await make();
+    const problem = await expectRefused(login(app, 'alice'), 'identity_invalid', token);
+    expect(problem.detail).toMatch(/^The token is (not one that this app accepts|malformed)/);
+  });
+});
+
+describe('the key and the algorithm of a token', () => {
+  it('go together: a public key is no secret to make an HMAC with', async () => {
+    const [inline, remote] = await Promise.all([
+      makeApp({ algorithms: ['RS256'], jwks: jwks(rsa) }),
+      startIssuer(rsa),
+    ]);
+    const published = await makeApp({ algorithms: ['RS256'], jwks_uri: remote.url });
+    const pem = await exportSPKI(rsa.publicKey);
+    const { n = '', ...rest } = rsa.jwk;
+    const secrets = [
+      pem,
+      pem.trimEnd(),
+      `${pem}\n`,
+      pem.replace(/-----[^-]+-----|\n/g, ''),
+      JSON.stringify(rsa.jwk),
+      JSON.stringify({ n, ...rest }),
+      JSON.stringify(jwks(rsa)),
+      n,
+    ];
+    for (const alg of ['HS256', 'HS384', 'HS512']) {
+      for (const secret of secrets) {
+        const token = await tokenFor({ ...secretKey(secret, alg), kid: 'rsa' }, 'alice');
+        await expectRefused(login(inline, 'alice'), 'identity_invalid', token);
+        await expectRefused(login(published, 'alice'), 'identity_invalid', token);
+      }
+    }
+    await expectSigned(inline, 'alice', await tokenFor(rsa, 'alice'));
+    await remote.close();
+  });
+
+  it('are the listed ones: an algorithm that the app does not list, by a key that it has', async () => {
+    const appId = await makeApp({ algorithms: ['ES256'], jwks: jwks(key, rsa) });
+    await expectRefused(login(appId, 'alice'), 'identity_invalid', await tokenFor(rsa, 'alice'));
+    const hmacs = await makeHmacApp();
+    const stronger = await tokenFor(secretKey(SECRET, 'HS512'), 'alice');
+    await expectRefused(login(hmacs, 'alice'), 'identity_invalid', stronger);
+  });
+
+  it('fit each other: an algorithm that is listed, by a key that is for another one', async () => {
+    const appId = await makeApp({ algorithms: ['RS256', 'PS256', 'ES256', 'EdDSA'], jwks: jwks(key, rsa) });
+    const padded = await makeKey('PS256', 'rsa');
+    for (const [signer, header] of [
+      [padded, {}],
+      [rsa, { kid: 'ec' }],
+      [key, { kid: 'rsa' }],
+      [await makeKey('EdDSA', 'ec'), {}],
+    ] as const) {
+      const token = await tokenFor(signer, 'alice', {}, header);
+      await expectRefused(login(appId, 'alice'), 'identity_invalid', token);
+    }
+  });
+
+  it('are of one app: the token of another app is refused', async () => {
+    const [theirs, ours] = await Promise.all([
+      makeApp({ algorithms: ['ES256'], jwks: jwks(attackersKey) }),
+      makeApp({ algorithms: ['ES256'], jwks: jwks(key) }),
+    ]);
+    const token = await tokenFor(attackersKey, 'alice');
+    await expectSigned(theirs, 'alice', token);
+    await expectRefused(login(ours, 'alice'), 'identity_invalid', token);
+  });
+});
+
+describe('what a token says about where its key is', () => {
+  it('is ignored: only the keys of the app count', async () => {
+    const x5c = ['MIIB'];
+    for (const header of [
+      { jku: attacker.url },
+      { x5u: attacker.url },
+      { jwk: attackersKey.jwk },
+      { x5c },
+      { jku: attacker.url, x5u: attacker.url, jwk: attackersKey.jwk, x5c, kid: undefined },
+    ]) {
+      const token = await tokenFor(attackersKey, 'alice', {}, header as object);
+      await expectRefused(login(app, 'alice'), 'identity_invalid', token);
+      await expectSigned(app, 'alice', await tokenFor(key, 'alice', {}, header as object));
+    }
+    expect(attacker.requests).toEqual([]);
+  });
+
+  it('is no address: a key id with a path or a URL in it is just not known', async () => {
+    const before = issuer.requests.length;
+    for (const kid of [
+      attacker.url,
+      '../../../etc/passwd',
+      '/dev/null',
+      'file:///dev/null',
+      '//evil.example/jwks',
+      '?kid=ec#ec',
+      "' OR 1=1 --",
+      '$(reboot)',
+      'ec\u0000',
+      '__proto__',
+      'EC',
+      '',
+      'k'.repeat(2_000),
+    ]) {
+      const token = await tokenFor({ ...attackersKey, kid }, 'alice');
+      await expectRefused(login(app, 'alice'), 'identity_invalid', token);
+    }
+    expect(attacker.requests).toEqual([]);
+    expect(new Set(issuer.requests)).toEqual(new Set(['/jwks.json']));
+    expect(issuer.requests.length - before, 'requests for unknown keys').toBeLessThanOrEqual(1);
+  });
+});
+
+describe('the times in a token', () => {
+  it('may be off by 30 s, and by no more', async () => {
+    laterBy(0);
+    const refused = async (code: ProblemCode, times: object): Promise<void> => {
+      await expectRefused(login(app, 'alice'), code, await tokenFor(key, 'alice', { ...times }));
+    };
+    await expectSigned(app, 'alice', await tokenFor(key, 'alice', { exp: inSeconds(-29) }));
+    await expectSigned(app, 'alice', await tokenFor(key, 'alice', { nbf: inSeconds(30) }));
+    await refused('identity_expired', { exp: inSeconds(-30) });
+    await refused('identity_expired', { exp: inSeconds(-3_600) });
+    await refused('identity_expired', { exp: 0 });
+    await refused('identity_invalid', { nbf: inSeconds(31) });
+  });
+
+  it('do not tell who cannot sign that a token would have been good once', async () => {
+    const token = await tokenFor(attackersKey, 'alice', { exp: inSeconds(-3_600) });
+    await expectRefused(login(app, 'alice'), 'identity_invalid', token);
+  });
+});
+
+describe('issuer and audience', () => {
+  it('are those of the app, or the token is refused', async () => {
+    const appId = await makeApp({
+      algorithms: ['ES256'],
+      jwks: jwks(key),
+      issuer: 'https://login.example.com',
+      audience: 'chat',
+    });
+    const good = { iss: 'https://login.example.com', aud: 'chat' };
+    await expectSigned(appId, 'alice', await tokenFor(key, 'alice', good));
+    await expectSigned(appId, 'alice', await tokenFor(key, 'alice', { ...good, aud: ['shop', 'chat'] }));
+    for (const wrong of [
+      { iss: 'https://login.example.com/' },
+      { iss: 'https://LOGIN.example.com' },
+      { iss: ['https://login.example.com'] },
+      { iss: undefined },
+      { iss: null },
+      { aud: 'Chat' },
+      { aud: 'chat-admin' },
+      { aud: ['shop'] },
+      { aud: [] },
+      { aud: [['chat']] },
+      { aud: undefined },
+      { aud: null },
+      { aud: { chat: true } },
+    ]) {
+      const token = await tokenFor(key, 'alice', { ...good, ...wrong });
+      await expectRefused(login(appId, 'alice'), 'identity_invalid', token);
+    }
+  });
+
+  it('tell the apps of one issuer apart, also for a token that was good elsewhere just now', async () => {
+    const [shop, chat] = await Promise.all([
+      makeApp({ algorithms: ['ES256'], jwks: jwks(key), audience: 'shop' }),
+      makeApp({ algorithms: ['ES256'], jwks: jwks(key), audience: 'chat' }),
+    ]);
+    const token = await tokenFor(key, 'alice', { aud: 'shop' });
+    await expectSigned(shop, 'alice', token);
+    await expectRefused(login(chat, 'alice'), 'identity_invalid', token);
+  });
+});
+
+describe('the claim that holds the client id', () => {
+  it.each<[string, unknown]>([
+    ['missing', undefined],
+    ['null', null],
+    ['a boolean', true],
+    ['an object', { id: 'alice' }],
+    ['a list', ['alice']],
+    ['a fraction', 1.5],
+    ['too large a number to be exact', 2 ** 53],
+  ])('is refused when it is %s', async (_what, value) => {
+    const token = await tokenFor(key, value);
+    for (const client of ['alice', 'undefined', 'null', 'true', '[object Object]', '1.5', String(2 ** 53)]) {
+      await expectRefused(login(app, client), 'identity_invalid', token);
+    }
+  });
+
+  it('may be a number, which is its decimal text', async () => {
+    for (const [number, id] of [
+      [42, '42'],
+      [0, '0'],
+      [-7, '-7'],
+      [Number.MAX_SAFE_INTEGER, '9007199254740991'],
+    ] as const) {
+      await expectSigned(app, id, await tokenFor(key, number));
+    }
+    await expectRefused(login(app, '042'), 'identity_mismatch', await tokenFor(key, 42));
+    await expectRefused(login(app, '42.0'), 'identity_mismatch', await tokenFor(key, 42));
+    await expectRefused(login(app, '42'), 'identity_mismatch', await tokenFor(key, '042'));
+  });
+
+  it('may be inside of another, or have a name with dots, and then sub says nothing', async () => {
+    const appId = await makeApp({ algorithms: ['ES256'], jwks: jwks(key), client_id_claim: 'user.id' });
+    await expectSigned(appId, 'alice', await tokenFor(key, 'bob', { user: { id: 'alice' } }));
+    await expectSigned(
+      appId,
+      'alice',
+      await tokenFor(key, 'bob', { 'user.id': 'alice', user: { id: 'bob' } }),
+    );
+    for (const user of [undefined, 'alice', ['alice'], { name: 'alice' }, { id: ['alice'] }, null]) {
+      const token = await tokenFor(key, 'alice', { user });
+      await expectRefused(login(appId, 'alice'), 'identity_invalid', token);
+    }
+    const bob = await tokenFor(key, 'alice', { user: { id: 'bob' } });
+    await expectRefused(login(appId, 'alice'), 'identity_mismatch', bob);
+  });
+});
+
+describe('a client id is compared exactly:', () => {
+  it.each([
+    ['case', 'alice', 'Alice'],
+    ['a space after it', 'alice', 'alice '],
+    ['a space before it', ' alice', 'alice'],
+    ['a plus is no space', 'al+ice', 'al ice'],
+    ['a composed and a decomposed letter', 'caf\u00e9', 'cafe\u0301'],
+    ['full and half width', 'ａlice', 'alice'],
+    ['letters of two alphabets that look alike', 'alice', '\u0430lice'],
+    ['something invisible', 'alice', 'al\u200bice'],
+    ['percent signs are decoded once', '%61lice', 'alice'],
+    ['a longer one', 'alice2', 'alice'],
+    ['the empty one is nobody', 'alice', ''],
+  ])('%s', async (_what, client, another) => {
+    const token = await tokenFor(key, client);
+    await expectSigned(app, client, token);
+    await expectRefused(login(app, client), 'identity_mismatch', await tokenFor(key, another));
+    if (another !== '') await expectRefused(login(app, another), 'identity_mismatch', token);
+  });
+
+  it('however the path writes it', async () => {
+    await expectSignedPath(`/signature/login/${app}/%61lic%65`, await tokenFor(key, 'alice'), 'alice');
+    await expectRefused(`/signature/login/${app}/%62ob`, 'identity_mismatch', await tokenFor(key, 'alice'));
+  });
+});
+
+describe('where two things are wrong, a caller without a good token learns nothing of the second', () => {
+  it.each(['conversion/APP/alice/9:10', 'kick/APP/alice/conv', 'invite/APP/alice/conv/c:b'])(
+    '%s: the members are not looked at before the token',
+    async (rest) => {
+      const path = `/signature/${rest.replace('APP', app)}`;
+      await expectRefused(path, 'identity_required');
+      await expectRefused(path, 'identity_invalid', await tokenFor(attackersKey, 'alice'));
+      await expectRefused(path, 'identity_expired', await tokenFor(key, 'alice', { exp: inSeconds(-60) }));
+      await expectRefused(path, 'identity_mismatch', await tokenFor(key, 'bob'));
+      const known = await expectRefused(
+        path,
+        rest.startsWith('kick') ? 'members_required' : 'members_not_sorted',
+        await tokenFor(key, 'alice'),
+      );
+      expect(known.status).toBe(400);
+    },
+  );
+
+  it('more members than the app allows are not counted before the token', async () => {
+    const members = Array.from({ length: 501 }, (_, i) => String(i).padStart(3, '0')).join(':');
+    const path = `/signature/invite/${app}/alice/conv/${members}`;
+    await expectRefused(path, 'identity_required');
+    await expectRefused(path, 'too_many_members', await tokenFor(key, 'alice'));
+  });
+
+  it('but the shape of the request and the app come first', async () => {
+    const disabled = await makeApp({ algorithms: ['ES256'], jwks: jwks(key) }, { disabled: true });
+    for (const token of [undefined, 'some-kind-of-garbage', await tokenFor(key, 'alice')]) {
+      await expectRefused(`/signature/login/${app}/a:b`, 'invalid_client_id', token);
+      await expectRefused(`/signature/login/${app}`, 'invalid_client_id', token);
+      await expectRefused(
+        `/signature/invite/${app}/alice/${'c'.repeat(65)}/b`,
+        'invalid_conversion_id',
+        token,
+      );
+      await expectRefused(`${login(app, 'alice')}?format=xml`, 'invalid_format', token);
+      await expectRefused(login(disabled, 'alice'), 'app_disabled', token);
+      await expectRefused(login('nowhere', 'alice'), 'app_not_found', token);
+    }
+  });
+});
+
+describe('a token that cannot be judged is 503 unavailable, explained in the log and not to the client', () => {
+  async function expectUnavailable(appId: string, token: string, reason: string): Promise<void> {
+    const problem = await expectRefused(login(appId, 'alice'), 'unavailable', token);
+    expect(problem.detail).toBe("The app's tokens cannot be verified right now.");
+    const line = service.logged.find((entry) => entry.includes(problem.request_id));
+    expect(line).toContain(reason);
+  }
+
+  it('an app without identity settings', async () => {
+    const appId = await makeApp();
+    await expectUnavailable(appId, await tokenFor(key, 'alice'), `App ${appId} asks for tokens`);
+    await expectRefused(login(appId, 'alice'), 'identity_required');
+  });
+
+  it('a secret that was sealed for another app', async () => {
+    const [from, to] = [await makeHmacApp(), await makeHmacApp()];
+    await service.database.query(
+      `UPDATE app_identity SET sealed_hmac_secret = (SELECT sealed_hmac_secret FROM app_identity WHERE app_id = $1)
+       WHERE app_id = $2`,
+      [from, to],
+    );
+    await expectUnavailable(to, await tokenFor(secretKey(SECRET), 'alice'), 'it does not open');
+    await expectSigned(from, 'alice', await tokenFor(secretKey(SECRET), 'alice'));
+  });
+
+  it.each<[string, () => IssuerAnswer, string]>([
+    ['answers 500', () => answers.error500, 'status 500'],
+    ['answers HTML', () => answers.html, 'not JSON'],
+    ['answers 100 MB', () => answers.hundredMegabytes, 'more than 262144 bytes'],
+    ['sends its callers to another host', () => redirectTo(attacker.url), 'a redirect to another host'],
+    ['publishes private keys', () => text('{"keys":[{"kty":"EC","d":"AAAA"}]}'), 'must not hold private'],
+    ['hangs', () => answers.nothing, 'no answer within 3 s'],
+    ['hangs in the middle', () => answers.half, 'no answer within 3 s'],
+  ])('an issuer that %s; when it is well again the same token is good', async (_what, how, reason) => {
+    const broken = await startIssuer(key);
+    const appId = await makeApp({ algorithms: ['ES256'], jwks_uri: broken.url });
+    laterBy(0);
+    broken.answer(how());
+    const token = await tokenFor(key, 'alice');
+    await expectUnavailable(appId, token, reason);
+    broken.answer();
+    laterBy(1);
+    await expectSigned(appId, 'alice', token);
+    await broken.close();
+  });
+
+  it('an issuer that is away, and is asked again when it is back, without a restart', async () => {
+    const absent = await startIssuer(key);
+    await absent.die();
+    const appId = await makeApp({ algorithms: ['ES256'], jwks_uri: absent.url });
+    const token = await tokenFor(key, 'alice');
+    await expectUnavailable(appId, token, 'ECONNREFUSED');
+    await absent.comeBack();
+    await vi.waitFor(() => expectSigned(appId, 'alice', token), { timeout: 30_000, interval: 100 });
+    await absent.close();
+  });
+
+  it('and the apps of other issuers do not notice', async () => {
+    const broken = await startIssuer(key);
+    broken.answer(answers.nothing);
+    const appId = await makeApp({ algorithms: ['ES256'], jwks_uri: broken.url });
+    const asked = broken.asked();
+    const refused = tokenFor(key, 'alice').then((token) => ask(login(appId, 'alice'), token));
+    await asked;
+    await expectSigned(app, 'alice', await tokenFor(key, 'alice'));
+    await broken.close();
+    expect((await refused).status).toBe(503);
+  });
+
+  it('an issuer that redirects within its host is not among them', async () => {
+    const moved = await startIssuer(key);
+    moved.answer(redirectTo('/v2/keys'));
+    const appId = await makeApp({ algorithms: ['ES256'], jwks_uri: moved.url });
+    await expectSigned(appId, 'alice', await tokenFor(key, 'alice'));
+    expect(moved.requests).toEqual(['/jwks.json', '/v2/keys']);
+    await moved.close();
+  });
+});
+
+describe('the keys that an issuer publishes', () => {
+  it('are fetched once for all who wait', async () => {
+    const publisher = await startIssuer(key);
+    const appId = await makeApp({ algorithms: ['ES256'], jwks_uri: publisher.url });
+    const release = publisher.hold();
+    const asked = publisher.asked();
+    const signed = Array.from({ length: 300 }, async (_, i) => {
+      await expectSigned(appId, `client-${i}`, await tokenFor(key, `client-${i}`));
+    });
+    await asked;
+    release();
+    await Promise.all(signed);
+    expect(publisher.requests).toHaveLength(1);
+    await publisher.close();
+  });
+
+  it('are asked for once in 30 s by tokens of keys that do not exist', async () => {
+    const publisher = await startIssuer(key);
+    const appId = await makeApp({ algorithms: ['ES256'], jwks_uri: publisher.url });
+    laterBy(0);
+    await expectSigned(appId, 'alice', await tokenFor(key, 'alice'));
+    const flood = async (): Promise<void> => {
+      const tokens = Array.from({ length: 50 }, () =>
+        tokenFor({ ...attackersKey, kid: randomUUID() }, 'alice'),
+      );
+      await Promise.all(
+        tokens.map(async (token) => {
+          await expectRefused(login(appId, 'alice'), 'identity_invalid', await token);
+        }),
+      );
+    };
+    await flood();
+    await flood();
+    expect(publisher.requests).toHaveLength(2);
+    laterBy(30);
+    await flood();
+    expect(publisher.requests).toHaveLength(3);
+    await publisher.close();
+  });
+
+  it('stay in use while it is down, and a token of a key that cannot be looked up is not called invalid', async () => {
+    const publisher = await startIssuer(key);
+    const appId = await makeApp({ algorithms: ['ES256'], jwks_uri: publisher.url });
+    laterBy(0);
+    await expectSigned(appId, 'alice', await tokenFor(key, 'alice'));
+    await publisher.die();
+    for (const hours of [0, 1, 24]) {
+      laterBy(hours * 3_600);
+      await expectSigned(appId, 'alice', await tokenFor(key, 'alice'));
+    }
+    const fresh = await makeKey('ES256', 'fresh');
+    publisher.publish(key, fresh);
+    const token = await tokenFor(fresh, 'alice');
+    await expectRefused(login(appId, 'alice'), 'unavailable', token);
+    await publisher.comeBack();
+    laterBy(31);
+    await expectSigned(appId, 'alice', token);
+    await publisher.close();
+  });
+
+  it('may rotate without names: a token that fits none of the known ones has them fetched anew', async () => {
+    const [old, fresh] = [await makeKey('ES256'), await makeKey('ES256')];
+    const publisher = await startIssuer(old);
+    const appId = await makeApp({ algorithms: ['ES256'], jwks_uri: publisher.url });
+    expect((await ask(login(appId, 'alice'), await tokenFor(old, 'alice'))).status).toBe(200);
+    publisher.publish(fresh);
+    expect((await ask(login(appId, 'alice'), await tokenFor(fresh, 'alice'))).status).toBe(200);
+    expect((await ask(login(appId, 'alice'), await tokenFor(old, 'alice', { jti: 'new' }))).status).toBe(401);
+    expect(publisher.requests).toHaveLength(2);
+    await publisher.close();
+  });
+
+  it('rotate under load, and no request is dropped', async () => {
+    const fresh = await makeKey('ES256', 'fresh');
+    const publisher = await startIssuer(key);
+    const appId = await makeApp({ algorithms: ['ES256'], jwks_uri: publisher.url });
+    const statuses: number[] = [];
+    const keys: TokenKey[] = [key];
+    let started = 0;
+    const caller = async (): Promise<void> => {
+      while (started < 400) {
+        const i = started++;
+        if (i === 100) {
+          publisher.publish(key, fresh);
+          keys.push(fresh);
+        }
+        if (i === 300) publisher.publish(fresh);
+        const signer = keys[i % keys.length] ?? key;
+        const token = await tokenFor(signer, 'alice', { jti: randomUUID() });
+        statuses.push((await ask(login(appId, 'alice'), token)).status);
+      }
+    };
+    await Promise.all(Array.from({ length: 16 }, caller));
+    expect(statuses).toHaveLength(400);
+    expect(statuses.filter((status) => status !== 200)).toEqual([]);
+    expect(publisher.requests).toHaveLength(2);
+    await publisher.close();
+  });
+});
+
+describe('a verified token is remembered', () => {
+  it('so that the requests after the first one do not verify it again', async () => {
+    const verify = vi.spyOn(crypto.subtle, 'verify');
+    const hmacs = await makeHmacApp();
+    for (const [appId, signer] of [
+      [app, key],
+      [hmacs, secretKey(SECRET)],
+    ] as const) {
+      verify.mockClear();
+      const token = await tokenFor(signer, 'alice');
+      await expectSigned(appId, 'alice', token);
+      expect(verify).toHaveBeenCalledTimes(1);
+      await expectSigned(appId, 'alice', token);
+      await expectSignedPath(`/signature/conversion/${appId}/alice/b:c`, token, 'alice');
+      await expectSignedPath(`/signature/invite/${appId}/alice/conv/b`, token, 'alice');
+      expect(verify).toHaveBeenCalledTimes(1);
+      await expectSigned(appId, 'alice', await tokenFor(signer, 'alice', { jti: 'another' }));
+      expect(verify).toHaveBeenCalledTimes(2);
+    }
+  });
+
+  it('for its own client only, and not with anything changed in it', async () => {
+    const token = await tokenFor(key, 'alice');
+    await expectSigned(app, 'alice', token);
+    await expectRefused(login(app, 'bob'), 'identity_mismatch', token);
+    const [head = '', claims = '', signature = ''] = token.split('.');
+    const other = compact({}, { sub: 'bob', exp: inSeconds(300) }).split('.')[1] ?? '';
+    await expectRefused(login(app, 'bob'), 'identity_invalid', `${head}.${other}.${signature}`);
+    await expectRefused(login(app, 'alice'), 'identity_invalid', `${head}.${claims}.`);
+  });
+
+  it('until it expires', async () => {
+    laterBy(0);
+    const token = await tokenFor(key, 'alice', { exp: inSeconds(60) });
+    await expectSigned(app, 'alice', token);
+    laterBy(89);
+    await expectSigned(app, 'alice', token);
+    laterBy(1);
+    await expectRefused(login(app, 'alice'), 'identity_expired', token);
+  });
+
+  it.each([
+    ['audience', 'another'],
+    ['issuer', 'https://another.example.com'],
+    ['client_id_claim', 'user_id'],
+    ['algorithms', '{ES512}'],
+    ['jwks', JSON.stringify({ keys: [] })],
+  ])('until the app has another %s: that counts at once, without a restart', async (column, value) => {
+    const appId = await makeApp({ algorithms: ['ES256'], jwks: jwks(key) });
+    const token = await tokenFor(key, 'alice');
+    await expectSigned(appId, 'alice', token);
+    await service.database.query(`UPDATE app_identity SET ${column} = $2 WHERE app_id = $1`, [appId, value]);
+    await expectRefused(login(appId, 'alice'), 'identity_invalid', token);
+  });
+
+  it('until the app has another secret, or is disabled, or has no settings any more', async () => {
+    const appId = await makeHmacApp();
+    const token = await tokenFor(secretKey(SECRET), 'alice');
+    await expectSigned(appId, 'alice', token);
+    await service.database.query('UPDATE apps SET disabled = true WHERE app_id = $1', [appId]);
+    await expectRefused(login(appId, 'alice'), 'app_disabled', token);
+    await service.database.query('UPDATE apps SET disabled = false WHERE app_id = $1', [appId]);
+    await expectSigned(appId, 'alice', token);
+    await service.database.query('UPDATE app_identity SET sealed_hmac_secret = $2 WHERE app_id = $1', [
+      appId,
+      seal('another secret', hmacSecretPurpose(appId), service.sealingKeys),
+    ]);
+    await expectRefused(login(appId, 'alice'), 'identity_invalid', token);
+    await service.database.query('DELETE FROM app_identity WHERE app_id = $1', [appId]);
+    await expectRefused(login(appId, 'alice'), 'unavailable', token);
+  });
+});
+
+describe('the database refuses identity settings', () => {
+  const SEALED = 'v1.default.AAAA';
+  const URI = 'https://login.example.com/keys';
+  const RSA = { kty: 'RSA', n: 'AAAA', e: 'AQAB' };
+
+  it.each<[string, Identity]>([
+    ['without a key', { algorithms: ['RS256'] }],
+    ['with an address and keys', { algorithms: ['RS256'], jwks_uri: URI, jwks: { keys: [RSA] } }],
+    ['with an address and a secret', { algorithms: ['RS256'], jwks_uri: URI, sealed_hmac_secret: SEALED }],
+    ['with keys and a secret', { algorithms: ['HS256'], jwks: { keys: [RSA] }, sealed_hmac_secret: SEALED }],
+    ['with an HMAC algorithm for an address', { algorithms: ['HS256'], jwks_uri: URI }],
+    ['with an HMAC algorithm for keys', { algorithms: ['HS256'], jwks: { keys: [RSA] } }],
+    ['with an HMAC algorithm among others', { algorithms: ['RS256', 'HS512'], jwks_uri: URI }],
+    ['with a public-key algorithm for a secret', { algorithms: ['RS256'], sealed_hmac_secret: SEALED }],
+    [
+      'with a public-key algorithm among others',
+      { algorithms: ['HS256', 'ES256'], sealed_hmac_secret: SEALED },
+    ],
+    ['without algorithms', { algorithms: [], jwks_uri: URI }],
+    ['with an unknown algorithm', { algorithms: ['RS257'], jwks_uri: URI }],
+    ['with the algorithm none', { algorithms: ['none'], jwks_uri: URI }],
+    ['with an algorithm in small letters', { algorithms: ['rs256'], jwks_uri: URI }],
+    ['with an algorithm that is null', { algorithms: ['RS256', null as never], jwks_uri: URI }],
+    ['with http to another host', { algorithms: ['RS256'], jwks_uri: 'http://login.example.com/keys' }],
+    [
+      'with http to a host named like this one',
+      { algorithms: ['RS256'], jwks_uri: 'http://localhost.example.com/' },
+    ],
+    [
+      'with http past a user named like this host',
+      { algorithms: ['RS256'], jwks_uri: 'http://localhost:80@example.com/' },
+    ],
+    ['with an address of a file', { algorithms: ['RS256'], jwks_uri: 'file:///etc/passwd' }],
+    ['with an address that is none', { algorithms: ['RS256'], jwks_uri: 'login.example.com/https://' }],
+    ['with a private key', { algorithms: ['RS256'], jwks: { keys: [RSA, { ...RSA, d: 'AAAA' }] } }],
+    ['with a symmetric key', { algorithms: ['RS256'], jwks: { keys: [{ kty: 'oct', k: 'AAAA' }] } }],
+    ['with keys that are no list', { algorithms: ['RS256'], jwks: { keys: RSA } }],
+    ['with one key in place of a set', { algorithms: ['RS256'], jwks: RSA }],
+    ['with a list in place of a set', { algorithms: ['RS256'], jwks: [RSA] }],
+    ['with JSON null in place of a set', { algorithms: ['RS256'], jwks: null }],
+    ['with a secret that is not sealed', { algorithms: ['HS256'], sealed_hmac_secret: SECRET }],
+    ['with an empty issuer', { algorithms: ['RS256'], jwks_uri: URI, issuer: '' }],
+    ['with an empty audience', { algorithms: ['RS256'], jwks_uri: URI, audience: '' }],
+    ['with an empty claim', { algorithms: ['RS256'], jwks_uri: URI, client_id_claim: '' }],
+  ])('%s', async (_what, identity) => {
+    await expect(makeApp(identity)).rejects.toThrow(/violates (check|not-null) constraint/);
+  });
+
+  it('of an app that is not there, or a second time', async () => {
+    const identity = { algorithms: ['RS256'], jwks_uri: URI };
+    await expect(insertIdentity('not-there', identity)).rejects.toThrow(/violates foreign key/);
+    await expect(insertIdentity(app, identity)).rejects.toThrow(/duplicate key/);
+  });
+
+  it('but not what is right', async () => {
+    await makeApp({ algorithms: ['RS256', 'ES256'], jwks_uri: URI });
+    await makeApp({ algorithms: ['RS256'], jwks_uri: 'http://[::1]:8080/keys' });
+    await makeApp({ algorithms: ['PS512', 'EdDSA'], jwks: { keys: [RSA] } });
+    await makeApp({ algorithms: ['HS256', 'HS384', 'HS512'], sealed_hmac_secret: SEALED });
+  });
+});

@@ -1,0 +1,30 @@
+import { exportSPKI } from 'jose';
+import type { Repository } from 'typeorm';
+import { expect, it } from 'vitest';
+import type { AppIdentity } from '../../src/identity/app-identity.entity.js';
+import { TokenError, TokenVerifier } from '../../src/identity/token-verifier.js';
+import { makeKey, secretKey, tokenFor } from '../support/issuer.js';
+
+/** `verify` is given the settings, and does not read them. */
+const verifier = new TokenVerifier(undefined as unknown as Repository<AppIdentity>, new Map());
+
+it('even with settings that the database refuses, a public key makes no HMAC', async () => {
+  const rsa = await makeKey('RS256', 'rsa');
+  const settings: AppIdentity = {
+    appId: '1',
+    issuer: null,
+    audience: null,
+    clientIdClaim: 'sub',
+    algorithms: ['RS256', 'HS256', 'none'],
+    jwksUri: null,
+    jwks: { keys: [rsa.jwk] },
+    sealedHmacSecret: null,
+  };
+  for (const secret of [await exportSPKI(rsa.publicKey), JSON.stringify(rsa.jwk)]) {
+    const token = await tokenFor({ ...secretKey(secret), kid: 'rsa' }, 'alice');
+    await expect(verifier.verify(settings, token)).rejects.toThrow(TokenError);
+  }
+  await expect(verifier.verify(settings, await tokenFor(rsa, 'alice'))).resolves.toMatchObject({
+    clientId: 'alice',
+  });
+});
