@@ -16,6 +16,7 @@ export default defineConfig(
     },
     rules: {
       eqeqeq: 'error',
+      curly: ['error', 'multi-line'],
       'no-console': 'error',
       // Nest modules are classes that only carry their decorator.
       '@typescript-eslint/no-extraneous-class': ['error', { allowWithDecorator: true }],

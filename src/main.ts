@@ -54,10 +54,11 @@ async function start(): Promise<void> {
     );
   }
   logger.log(`Ready on ${url}`, 'main');
-  if (demo)
+  if (demo) {
     process.stdout.write(
       demoLines(url, await demoToken(app.get(DataSource), app.get<SealingKeys>(SEALING_KEYS))),
     );
+  }
   void server.lost().then(() => {
     logger.fatal('The embedded PostgreSQL has ended. Start the service again.', 'main');
     process.exit(1);

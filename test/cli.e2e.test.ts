@@ -182,8 +182,9 @@ describe('an app, from its registration to its end', () => {
     const rows = async () => database.query('SELECT app_id, version FROM app_master_keys ORDER BY version');
     const before = await rows();
     const { length } = JSON.parse(await project.does(['migrate', '--status', '--json'])) as unknown[];
-    for (let i = 0; i < length; i++)
+    for (let i = 0; i < length; i++) {
       expect(await project.does(['migrate', '--revert'])).toMatch(/^reverted /);
+    }
     expect(await project.does(['migrate', '--revert'])).toBe('nothing to revert\n');
     expect(await database.query(`SELECT 1 FROM pg_tables WHERE tablename LIKE 'app%'`)).toEqual([]);
     expect((await project.does(['migrate'])).match(/^applied /gm)).toHaveLength(length);

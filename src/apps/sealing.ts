@@ -49,8 +49,9 @@ export function sealingKeyId(sealed: string): string {
 export function open(sealed: string, purpose: SealPurpose, keys: SealingKeys): string {
   const { id, bytes } = parse(sealed);
   const key = keys.get(id);
-  if (key === undefined)
+  if (key === undefined) {
     throw new SealError(`it is sealed with the key "${id}", which SECRETS_KEY does not hold`);
+  }
   const decipher = createDecipheriv(CIPHER, key, bytes.subarray(0, IV_BYTES))
     .setAAD(Buffer.from(purpose))
     .setAuthTag(bytes.subarray(-TAG_BYTES));
@@ -68,7 +69,8 @@ export function open(sealed: string, purpose: SealPurpose, keys: SealingKeys): s
 function parse(sealed: string): { id: string; bytes: Buffer } {
   const match = SEALED.exec(sealed);
   const bytes = Buffer.from(match?.[2] ?? '', 'base64url');
-  if (match?.[1] === undefined || bytes.length < IV_BYTES + TAG_BYTES)
+  if (match?.[1] === undefined || bytes.length < IV_BYTES + TAG_BYTES) {
     throw new SealError('it is not a sealed value');
+  }
   return { id: match[1], bytes };
 }

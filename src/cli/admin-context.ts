@@ -6,7 +6,7 @@ import { keptSealingKeys } from '../apps/kept-sealing-key.js';
 import type { SealingKeys } from '../config/secrets-key.js';
 import { loadSettings } from '../config/settings.js';
 import { AppIdentity } from '../identity/app-identity.entity.js';
-import { connect, serviceOptions } from '../database/data-source.js';
+import { adminOptions, connect } from '../database/data-source.js';
 import { DatabaseServer } from '../database/database-server.js';
 
 /** What an administrator's command works with. */
@@ -32,7 +32,7 @@ export async function withAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<
   const sealingKeys = settings.sealingKeys ?? keptSealingKeys(settings.dataDir);
   return withDatabaseUrl(async (url) => {
     const dataSource = await connect({
-      ...serviceOptions(url, 2),
+      ...adminOptions(url),
       entities: [App, AppMasterKey, AppIdentity],
     });
     try {
@@ -50,7 +50,8 @@ export async function withAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<
 
 export async function requireApp({ registry }: Admin, appId: string): Promise<App> {
   const app = await registry.lookUp(appId);
-  if (app === undefined)
+  if (app === undefined) {
     throw new Error(`no app "${appId}" is registered: "im-signature app list" shows which are`);
+  }
   return app;
 }

@@ -15,8 +15,9 @@ export async function register({
   ...options
 }: Columns & IdentityOptions & { appId: string }): Promise<void> {
   const jwt = options.identity === 'jwt';
-  if (!jwt && givesIdentity(options))
+  if (!jwt && givesIdentity(options)) {
     throw new UsageError('how tokens are verified is for --identity jwt only');
+  }
   await withAdmin(async (admin) => {
     const mayRegister = async (): Promise<void> => {
       if ((await admin.registry.lookUp(appId)) !== undefined) {
@@ -66,16 +67,18 @@ export async function set({
   await withAdmin(async (admin) => {
     const { identity: present } = await requireChangeable(admin, appId);
     const jwt = (options.identity ?? present) === 'jwt';
-    if (!jwt && changesIdentity)
+    if (!jwt && changesIdentity) {
       throw new UsageError('how tokens are verified is for apps with identity jwt only');
+    }
     const [secret] = options.hmacSecret ? await readSecrets(secretsFor(options)) : [];
     await generate(admin, async () => {
       const app = await requireChangeable(admin, appId);
       const before = rowOf(await admin.identities.findOneBy({ appId }));
       const after = jwt ? await changedRow(appId, before, options, secret, admin.sealingKeys) : undefined;
       const identity = JSON.stringify(before) === JSON.stringify(after) ? undefined : { before, after };
-      if (identity === undefined && isSoAlready(app, columns))
+      if (identity === undefined && isSoAlready(app, columns)) {
         throw new Error(`the app "${appId}" is so already`);
+      }
       return change('set', app, columns, identity);
     });
   });

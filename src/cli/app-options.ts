@@ -119,16 +119,18 @@ export function parseTime(text: string): Date {
     throw new InvalidArgumentError('A time has the form 2027-01-31T22:00:00Z or 2027-01-31T22:00:00+08:00.');
   }
   const time = new Date(text);
-  if (time.getTime() < Date.now())
+  if (time.getTime() < Date.now()) {
     throw new InvalidArgumentError(
       'The time is past; without the option the key signs as soon as it is migrated.',
     );
+  }
   return time;
 }
 
 function parseKeySetUri(text: string): string {
-  if (!isKeySetUri(text))
+  if (!isKeySetUri(text)) {
     throw new InvalidArgumentError('An https address, or http on this machine, without a password.');
+  }
   return text;
 }
 

@@ -127,8 +127,9 @@ function faultsOf(
   for (const { version, sealedKey } of app.masterKeys) {
     tryToOpen(`key ${version}`, sealedKey, masterKeyPurpose(app.appId, version));
   }
-  if (app.identity === 'jwt' && identity === undefined)
+  if (app.identity === 'jwt' && identity === undefined) {
     faults.push('asks for tokens, and says not how to verify them');
+  }
   const secret = identity?.sealedHmacSecret ?? null;
   if (secret !== null) tryToOpen('HMAC secret', secret, hmacSecretPurpose(app.appId));
   return faults.map((fault) => ({ app_id: app.appId, fault }));

@@ -7,11 +7,13 @@ import { readOnce } from './read-secret.js';
 export async function check({ appId }: { appId: string }): Promise<void> {
   await withAdmin(async (admin) => {
     const app = await requireApp(admin, appId);
-    if (app.identity === 'none')
+    if (app.identity === 'none') {
       throw new Error(`the app "${appId}" asks for no tokens: its identity is none`);
+    }
     const settings = await admin.identities.findOneBy({ appId });
-    if (settings === null)
+    if (settings === null) {
       throw new Error(`the app "${appId}" asks for tokens, and says not how to verify them`);
+    }
     if (settings.jwksUri !== null) {
       const { keys } = await fetchKeySet(settings.jwksUri);
       print(

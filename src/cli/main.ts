@@ -37,10 +37,12 @@ async function report(error: unknown): Promise<number> {
 
 async function linesOf(error: unknown): Promise<string[]> {
   if (error instanceof Error && error.name === 'ExitPromptError') return ['cancelled; nothing was written'];
-  if (error instanceof Problem)
+  if (error instanceof Problem) {
     return [`${error.message}${error.cause instanceof Error ? ` ${error.cause.message}` : ''}`];
-  if (error instanceof Error && error.name === 'TokenError')
+  }
+  if (error instanceof Error && error.name === 'TokenError') {
     return [`the token does not pass: ${error.message}`];
+  }
   const { startErrorLines } = await import('../start-error.js');
   return startErrorLines(error);
 }

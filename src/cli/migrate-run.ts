@@ -11,8 +11,9 @@ export interface MigrateOptions extends OutputOptions {
 
 export async function run(options: MigrateOptions): Promise<void> {
   const unbuilt = await unbuiltMigrations();
-  if (unbuilt.length > 0)
+  if (unbuilt.length > 0) {
     throw new Error(`migrations/${unbuilt[0] ?? ''} is not built yet: run "npm run build" first`);
+  }
   await withDatabaseUrl(async (url) => {
     if (options.status) {
       const columns = { migration: nameOf, applied: ({ applied }: { applied: boolean }) => applied };

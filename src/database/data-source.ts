@@ -25,16 +25,20 @@ export function serviceOptions(url: string, poolSize: number) {
   } as const satisfies DataSourceOptions;
 }
 
-/** How migrations do: they may take their time, once the server has answered. */
-export function migrationOptions(url: string) {
+/** How administrators' commands do: once the server has answered, they may wait for each other, and take their time. */
+export function adminOptions(url: string) {
   return {
     type: 'postgres',
     url,
+    poolSize: 2,
     synchronize: false,
-    applicationName: 'im-signature-migrate',
+    applicationName: 'im-signature-admin',
     connectTimeoutMS: CONNECT_TIMEOUT,
-    migrations: [`${import.meta.dirname}/../../migrations/*.js`],
   } as const satisfies DataSourceOptions;
+}
+
+export function migrationOptions(url: string) {
+  return { ...adminOptions(url), migrations: [`${import.meta.dirname}/../../migrations/*.js`] };
 }
 
 /** @throws {DatabaseError} */
@@ -48,8 +52,9 @@ export async function connect(options: DataSourceOptions): Promise<DataSource> {
 
 function reason({ code = '', message }: NodeJS.ErrnoException): string {
   if (AWAY.has(code)) return `PostgreSQL does not answer there (${code})`;
-  if (message.includes('timeout'))
+  if (message.includes('timeout')) {
     return `PostgreSQL does not answer there within ${CONNECT_TIMEOUT / 1000} s`;
+  }
   if (REFUSED.has(code)) return `PostgreSQL refuses it (${message})`;
   return `it cannot be used (${message})`;
 }

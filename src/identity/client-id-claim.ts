@@ -14,7 +14,8 @@ export function clientIdIn(claims: object, claim: string): string | undefined {
 }
 
 function member(of: unknown, name: string): unknown {
-  if (typeof of !== 'object' || of === null || Array.isArray(of) || !Object.hasOwn(of, name))
+  if (typeof of !== 'object' || of === null || Array.isArray(of) || !Object.hasOwn(of, name)) {
     return undefined;
+  }
   return (of as Record<string, unknown>)[name];
 }

@@ -38,11 +38,13 @@ function reasonOf(error: Error): Error {
 /** @throws {Error} when the text is no JWK Set of public keys. */
 export function parseKeySet(text: string): JSONWebKeySet {
   const set = parseJson(text) as { keys?: unknown } | null;
-  if (typeof set !== 'object' || !Array.isArray(set?.keys))
+  if (typeof set !== 'object' || !Array.isArray(set?.keys)) {
     throw new Error('not a JWK Set ("keys" is missing)');
+  }
   const keys: unknown[] = set.keys;
-  if (!keys.every((key) => typeof key === 'object' && key !== null))
+  if (!keys.every((key) => typeof key === 'object' && key !== null)) {
     throw new Error('not a JWK Set (a key is no object)');
+  }
   if (keys.some((key) => Object.hasOwn(key, 'd') || (key as { kty?: unknown }).kty === 'oct')) {
     throw new Error('a JWK Set for verifying must not hold private or symmetric keys');
   }

@@ -76,8 +76,9 @@ export class TokenVerifier {
   async clientId(appId: string, token: string): Promise<string> {
     try {
       const settings = await this.settings.findOneBy({ appId });
-      if (settings === null)
+      if (settings === null) {
         throw new Error(`App ${appId} asks for tokens, and has no settings to verify them by`);
+      }
       return (await this.verify(settings, token)).clientId;
     } catch (error) {
       if (error instanceof TokenError) throw new Problem(error.code, TOLD[error.code]);
@@ -188,9 +189,11 @@ async function verifyWithEach(
 
 function asTokenError(error: unknown): unknown {
   if (error instanceof KeysUnavailableError) return error;
-  if (error instanceof errors.JWTExpired)
+  if (error instanceof errors.JWTExpired) {
     return new TokenError('identity_expired', 'the token has expired', { cause: error });
-  if (error instanceof errors.JOSEError)
+  }
+  if (error instanceof errors.JOSEError) {
     return new TokenError('identity_invalid', error.message, { cause: error });
+  }
   return error;
 }

@@ -47,8 +47,9 @@ export interface Project {
 
 export async function makeProject(env: Record<string, string>): Promise<Project> {
   const folder = await mkdtemp(join(tmpdir(), 'im-signature-project-'));
-  for (const part of [...PARTS, ...CONFIGS])
+  for (const part of [...PARTS, ...CONFIGS]) {
     await cp(join(ROOT, part), join(folder, part), { recursive: true });
+  }
   await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   const own = new Set(await readdir(join(ROOT, 'migrations')));
 

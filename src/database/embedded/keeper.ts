@@ -96,10 +96,11 @@ async function keep(): Promise<void> {
   }
   if (holders.size > 0) return;
   if (everHeld) await stop();
-  else
+  else {
     setTimeout(() => {
       if (holders.size === 0) void stop();
     }, FIRST_HOLDER_LIMIT_MS);
+  }
 }
 
 // Whoever started the keeper reads one word and then stops listening; nothing that is written later may do
