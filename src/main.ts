@@ -3,7 +3,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DataSource } from 'typeorm';
 import { AppModule } from './app.module.js';
 import { AppRegistry, SEALING_KEYS } from './apps/app-registry.js';
-import { DEMO_APP_IDS, DEMO_MASTER_KEY, makeDemoApps } from './apps/demo-apps.js';
+import { DEMO_APP_IDS, DEMO_MASTER_KEY, demoAppsAmong, makeDemoApps } from './apps/demo-apps.js';
 import type { SealingKeys } from './config/secrets-key.js';
 import { Settings } from './config/settings.js';
 import { DatabaseServer } from './database/database-server.js';
@@ -34,18 +34,23 @@ async function start(): Promise<void> {
   app.enableShutdownHooks(['SIGINT', 'SIGTERM'], { useProcessExit: true });
 
   const server = app.get(DatabaseServer);
-  const demo = server.embedded && !settings.production;
-  if (demo) await makeDemo(app);
+  const demo = server.embedded && !settings.production ? await makeDemo(app) : undefined;
   const { opened, faults, openToEveryone } = await app.get(AppRegistry).probe(Date.now());
   if (opened === 0 && faults.length > 0) {
     throw new Error(
       `SECRETS_KEY: no app's master key opens, is it the one they were sealed with? ${faults[0] ?? ''}`,
     );
   }
+  const token = await demo?.token();
 
   await app.listen(settings.port, settings.host);
-  app.flushLogs();
   const url = await app.getUrl();
+  // From here on it runs, and nothing that happens is a start that failed.
+  app.flushLogs();
+  void server.lost().then(() => {
+    logger.fatal('The embedded PostgreSQL has ended. Start the service again.', 'main');
+    process.exit(1);
+  });
   for (const fault of faults) logger.error(fault, 'AppRegistry');
   if (openToEveryone.length > 0) {
     logger.warn(
@@ -54,35 +59,35 @@ async function start(): Promise<void> {
     );
   }
   logger.log(`Ready on ${url}`, 'main');
-  if (demo) {
-    process.stdout.write(
-      demoLines(url, await demoToken(app.get(DataSource), app.get<SealingKeys>(SEALING_KEYS))),
-    );
-  }
-  void server.lost().then(() => {
-    logger.fatal('The embedded PostgreSQL has ended. Start the service again.', 'main');
-    process.exit(1);
-  });
+  if (demo !== undefined) process.stdout.write(demoLines(url, demo.appIds, token));
 }
 
-async function makeDemo(app: NestFastifyApplication): Promise<void> {
+interface Demo {
+  readonly appIds: readonly string[];
+  readonly token: () => Promise<string | undefined>;
+}
+
+async function makeDemo(app: NestFastifyApplication): Promise<Demo> {
   const dataSource = app.get(DataSource);
   const keys = app.get<SealingKeys>(SEALING_KEYS);
   await makeDemoApps(dataSource, keys);
   await makeDemoJwtApp(dataSource, keys);
+  const appIds = await demoAppsAmong(dataSource, DEMO_APP_IDS);
+  return { appIds, token: async () => demoToken(dataSource, keys) };
 }
 
-function demoLines(url: string, token?: string): string {
-  const withToken = `
-App ${DEMO_JWT_APP_ID} asks who is calling. With a token of client ${DEMO_CLIENT_ID}, good for 24 hours:
+function demoLines(url: string, [appId, ...others]: readonly string[], token: string | undefined): string {
+  const open = `
+Demo apps ask for no proof of identity: ${[appId, ...others].join(', ')} (master key "${DEMO_MASTER_KEY}"). Try:
+
+  curl ${url}/signature/login/${appId ?? ''}/${DEMO_CLIENT_ID}
+`;
+  const asking = `
+Demo app ${DEMO_JWT_APP_ID} asks who is calling. With a token of client ${DEMO_CLIENT_ID}, good for 24 hours:
 
   curl -H 'Authorization: Bearer ${token ?? ''}' ${url}/signature/login/${DEMO_JWT_APP_ID}/${DEMO_CLIENT_ID}
 `;
-  return `
-Demo apps ${DEMO_APP_IDS.join(' and ')} (master key "${DEMO_MASTER_KEY}", as of all demo apps) ask for no proof of identity. Try:
-
-  curl ${url}/signature/login/${DEMO_APP_IDS[0]}/${DEMO_CLIENT_ID}
-${token === undefined ? '' : withToken}
+  return `${appId === undefined ? '' : open}${token === undefined ? '' : asking}
 The API, to read and to try: ${url}/docs
 Ctrl-C stops the service and its database.
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -126,6 +126,21 @@ describe('an app that asks for tokens', () => {
     await project.does(['migrate', '--revert']);
     expect(await identities()).toEqual(before);
     await project.does(['migrate']);
+  });
+
+  it('keeps an address of keys in the form that the database takes', async () => {
+    const tokens = ['--jwks-uri', 'HTTPS://Login.Example.com/keys', '--algorithms', 'RS256'];
+    await project.does(register('upper', '--identity', 'jwt', ...tokens), { input: MASTER_KEY });
+    await apply();
+    expect(await database.query(`SELECT jwks_uri FROM app_identity WHERE app_id = 'upper'`)).toEqual([
+      { jwks_uri: 'https://login.example.com/keys' },
+    ]);
+    await project.does(['migrate', '--revert']);
+    for (const name of (await project.written()).keys()) {
+      if (!name.includes('upper')) continue;
+      await rm(join(project.folder, 'migrations', name));
+      await rm(join(project.folder, 'dist/migrations', name.replace('.ts', '.js')));
+    }
   });
 
   it('has its shared secret sealed anew with everything else', async () => {

@@ -325,6 +325,20 @@ describe('a command that cannot do what it should', () => {
     expect((await project.written()).size).toBe(0);
   });
 
+  it('somebody who stops reading what it says does not disturb it', async () => {
+    const program = project.start(['app', 'list', '--json']);
+    program.process.stdout?.destroy();
+    expect(await program.ends()).toBe(0);
+    expect(program.stderr()).toBe('');
+  });
+
+  it('sealing anew waits for what is written and not applied', async () => {
+    await project.does(REGISTER, { input: 'key' });
+    const both = { SECRETS_KEY: `newer:${newKey()},new:${NEW}` };
+    const reseal = ['secrets', 'reseal', '--from', 'new', '--to', 'newer'];
+    expect(await project.fails(reseal, { env: both })).toContain('-register-app-shop.ts is not applied yet');
+  });
+
   it('two administrators at the same moment write two migrations, which both apply', async () => {
     const other = [...REGISTER.slice(0, 3), 'other', ...REGISTER.slice(4)];
     await Promise.all([project.does(REGISTER, { input: 'key' }), project.does(other, { input: 'key' })]);
@@ -374,6 +388,11 @@ describe('the hidden prompt', () => {
     said += terminal.output();
     return { code, screen: terminal.output() };
   }
+
+  it('stays hidden, whatever keys are pressed', async () => {
+    const { screen } = await type(`\u0014${FIRST_KEY}\r`, `${FIRST_KEY}\u0003`);
+    expect(screen).not.toContain('toggle');
+  });
 
   it('takes a key typed twice alike, and shows none of it', async () => {
     const { code, screen } = await type(`${FIRST_KEY}\r`, `${FIRST_KEY}\r`);

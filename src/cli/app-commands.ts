@@ -70,7 +70,7 @@ export function appCommands(): Command {
     app
       .command(verb)
       .description(
-        `write a migration after which ${disabled ? 'nothing is' : 'signatures are'} signed for an app`,
+        `write a migration after which ${disabled ? 'nothing is signed' : 'there are signatures again'} for an app`,
       )
       .addOption(appId())
       .action(async ({ appId }: { appId: string }) => (await changes()).switchApp(verb, appId, disabled));

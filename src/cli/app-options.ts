@@ -36,12 +36,12 @@ export const identityOptions = (): Option[] => [
     '--hmac-secret',
     'a secret shared with the issuer; asked for, or read from standard input after the master key',
   ),
-  new Option('--issuer <iss>', 'what the claim iss must be'),
-  new Option('--audience <aud>', 'what the claim aud must be or contain'),
+  new Option('--issuer <iss>', 'what the claim iss must be').argParser(parseText),
+  new Option('--audience <aud>', 'what the claim aud must be or contain').argParser(parseText),
   new Option(
     '--client-id-claim <claim>',
     'the claim with the client id, user.id for a path (default for a new app: sub)',
-  ),
+  ).argParser(parseText),
   new Option(
     '--algorithms <list>',
     'the algorithms a token may be signed with, such as RS256,ES256',
@@ -112,10 +112,7 @@ function parseCount(text: string): number {
 
 export function parseTime(text: string): Date {
   // Without an offset the time would be another one on another machine.
-  if (
-    !/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/.test(text) ||
-    Number.isNaN(Date.parse(text))
-  ) {
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/.test(text) || !isRealTime(text)) {
     throw new InvalidArgumentError('A time has the form 2027-01-31T22:00:00Z or 2027-01-31T22:00:00+08:00.');
   }
   const time = new Date(text);
@@ -127,11 +124,17 @@ export function parseTime(text: string): Date {
   return time;
 }
 
+function parseText(text: string): string {
+  if (text === '') throw new InvalidArgumentError('It must not be empty.');
+  return text;
+}
+
+/** The address in the one form that URLs have, which the database's CHECK can judge. */
 function parseKeySetUri(text: string): string {
-  if (!isKeySetUri(text)) {
+  if (text !== text.trim() || !isKeySetUri(text)) {
     throw new InvalidArgumentError('An https address, or http on this machine, without a password.');
   }
-  return text;
+  return new URL(text).href;
 }
 
 function parseAlgorithms(text: string): string[] {
@@ -142,4 +145,10 @@ function parseAlgorithms(text: string): string[] {
     throw new InvalidArgumentError(`"${unknown}" is none of ${known}.`);
   }
   return names;
+}
+
+/** Whether there is such a day and hour: the 31st of February is none, though JavaScript takes it for the 3rd of March. */
+function isRealTime(text: string): boolean {
+  const local = Date.parse(`${text.replace(/(Z|[+-]\d\d:\d\d)$/, '')}Z`);
+  return !Number.isNaN(Date.parse(text)) && new Date(local).toISOString().startsWith(text.slice(0, 16));
 }

@@ -73,7 +73,9 @@ async function readKeySet(file: string): Promise<unknown> {
     });
   }
   try {
-    return parseKeySet(text);
+    const set = parseKeySet(text);
+    if (set.keys.length === 0) throw new Error('it holds no key');
+    return set;
   } catch (error) {
     throw new Error(`${file}: ${(error as Error).message}`, { cause: error });
   }

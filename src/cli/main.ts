@@ -21,6 +21,13 @@ everyCommand(program, (command) =>
   command.exitOverride().showHelpAfterError('(see --help)').allowExcessArguments(false),
 );
 
+// Who reads the output may stop reading, as head(1) does: what the command is to do is done all the same.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') return;
+  process.stderr.write(`im-signature: the output cannot be written (${error.code ?? error.message})\n`);
+  process.exitCode = 1;
+});
+
 try {
   await program.parseAsync();
 } catch (error) {

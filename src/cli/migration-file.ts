@@ -74,12 +74,18 @@ export async function unbuiltMigrations(): Promise<string[]> {
  * @param applied the names of the classes of the migrations that it has.
  */
 export async function unappliedAbout(appId: string, applied: readonly string[]): Promise<string | undefined> {
-  for (const file of await migrationSources()) {
-    if (applied.some((name) => name.endsWith(file.slice(0, 13)))) continue;
+  for (const file of await unapplied(applied)) {
     const text = await readFile(join(SOURCE_FOLDER, file), 'utf8');
     if (text.includes(aboutLine(appId))) return join('migrations', file);
   }
   return undefined;
+}
+
+/** The files of all migrations that the database does not have yet, in their order. */
+export async function unapplied(applied: readonly string[]): Promise<string[]> {
+  return (await migrationSources()).filter(
+    (file) => !applied.some((name) => name.endsWith(file.slice(0, 13))),
+  );
 }
 
 /** By this line a migration is found again that is about an app. */

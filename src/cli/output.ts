@@ -54,6 +54,6 @@ export const warning = (message: string): string => colour('yellow', message);
 export function printNext(file: string): void {
   good(`wrote ${file}`);
   print(
-    'Next: read it, commit it and have it reviewed; "npm run migrate" applies it, "im-signature migrate --revert" takes it back.',
+    'Next: read it, commit it and have it reviewed; "npm run migrate" applies it, and "im-signature migrate --revert" takes it back then.',
   );
 }

@@ -29,7 +29,7 @@ export async function readOnce(name: string): Promise<string> {
 
 async function readHidden(name: string): Promise<string> {
   // The prompt goes to stderr, so that the output stays what the command answers.
-  return password({ message: `The ${name}:` }, { output: process.stderr });
+  return password({ message: `The ${name}:`, toggleMask: false }, { output: process.stderr });
 }
 
 async function readLines(names: readonly string[]): Promise<string[]> {

@@ -9,7 +9,7 @@ import {
 import { withMigrationLock } from '../database/migrate.js';
 import { withAdmin } from './admin-context.js';
 import { resealing } from './app-migrations.js';
-import { writeMigration } from './migration-file.js';
+import { unapplied, writeMigration } from './migration-file.js';
 import { printNext } from './output.js';
 import { UsageError } from './usage-error.js';
 
@@ -21,6 +21,14 @@ export async function reseal({ from, to }: { from: string; to: string }): Promis
       throw new Error(`SECRETS_KEY must hold both keys; it holds ${[...sealingKeys.keys()].join(', ')}`);
     }
     await withMigrationLock(dataSource, async () => {
+      // What it seals would stay under the key that is to go.
+      const applied: { name: string }[] = await dataSource.query('SELECT name FROM migrations');
+      const [pending] = await unapplied(applied.map(({ name }) => name));
+      if (pending !== undefined) {
+        throw new Error(
+          `migrations/${pending} is not applied yet: first run "npm run migrate", or remove it`,
+        );
+      }
       const anew = (sealed: string, purpose: SealPurpose) => ({
         before: sealed,
         after: seal(open(sealed, purpose, sealingKeys), purpose, new Map([[to, target]])),

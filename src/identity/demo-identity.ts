@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { SignJWT } from 'jose';
 import type { DataSource } from 'typeorm';
-import { makeDemoApp } from '../apps/demo-apps.js';
+import { demoAppsAmong, makeDemoApp } from '../apps/demo-apps.js';
 import { hmacSecretPurpose, open, seal } from '../apps/sealing.js';
 import type { SealingKeys } from '../config/secrets-key.js';
 import { AppIdentity } from './app-identity.entity.js';
@@ -22,8 +22,10 @@ export async function makeDemoJwtApp(dataSource: DataSource, keys: SealingKeys):
   });
 }
 
-/** A token of 24 hours for the demo client; undefined when the app's identity is no longer the demo's. */
+/** A token of 24 hours for the demo client; undefined when the app is not the demo's, or asks for other tokens by now. */
 export async function demoToken(dataSource: DataSource, keys: SealingKeys): Promise<string | undefined> {
+  const [appId] = await demoAppsAmong(dataSource, [DEMO_JWT_APP_ID]);
+  if (appId === undefined) return undefined;
   const identity = await dataSource.getRepository(AppIdentity).findOneBy({ appId: DEMO_JWT_APP_ID });
   const sealed = identity?.sealedHmacSecret ?? null;
   if (sealed === null) return undefined;

@@ -14,6 +14,7 @@ import {
 import { LRUCache } from 'lru-cache';
 import { Repository } from 'typeorm';
 import { SEALING_KEYS } from '../apps/app-registry.js';
+import { isId } from '../apps/ids.js';
 import { hmacSecretPurpose, open } from '../apps/sealing.js';
 import type { SealingKeys } from '../config/secrets-key.js';
 import { Problem } from '../operations/problem.js';
@@ -24,7 +25,7 @@ import { KeysUnavailableError, RemoteKeys } from './remote-keys.js';
 /** Seconds by which the issuer's clock and this one may differ. */
 const CLOCK_TOLERANCE = 30;
 
-/** Verified tokens that are remembered, over all apps: some 200 bytes each. */
+/** Verified tokens that are remembered, over all apps: a digest and a client id each, some 300 bytes. */
 const MAX_REMEMBERED = 50_000;
 
 /** Apps whose keys are kept at hand. */
@@ -105,7 +106,8 @@ export class TokenVerifier {
       );
     }
     const verified = { clientId, expires: exp };
-    this.remembered.set(digest, verified);
+    // What is no id, and may be long, is no client's, and need not be remembered.
+    if (isId(clientId)) this.remembered.set(digest, verified);
     return verified;
   }
 
@@ -181,10 +183,17 @@ async function verifyWithEach(
     try {
       return (await jwtVerify(token, key, options)).payload;
     } catch (error) {
-      if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
+      // A key that cannot be used, such as one that is too short, is no reason not to try the others.
+      const next = error instanceof errors.JWSSignatureVerificationFailed || isUnusableKey(error);
+      if (!next) throw error;
     }
   }
   throw new errors.JWSSignatureVerificationFailed();
+}
+
+/** What jose and the Web Crypto API throw at a key that is too short, or malformed. */
+function isUnusableKey(error: unknown): error is Error {
+  return error instanceof TypeError || error instanceof DOMException;
 }
 
 function asTokenError(error: unknown): unknown {
@@ -194,6 +203,9 @@ function asTokenError(error: unknown): unknown {
   }
   if (error instanceof errors.JOSEError) {
     return new TokenError('identity_invalid', error.message, { cause: error });
+  }
+  if (isUnusableKey(error)) {
+    return new TokenError('identity_invalid', `its key cannot be used: ${error.message}`, { cause: error });
   }
   return error;
 }
