@@ -7,6 +7,7 @@ let service: TestService;
 
 beforeAll(async () => {
   service = await startService();
+  await service.database.query(CONVERSATION, ['1', 'registered']);
 });
 
 afterAll(async () => {
@@ -16,6 +17,9 @@ afterAll(async () => {
 const REGISTER = `INSERT INTO apps (app_id, name, identity) VALUES ($1, 'An app', 'none')`;
 const ADD_KEY = `INSERT INTO app_master_keys (app_id, version, sealed_key) VALUES ('1', $1, $2)`;
 const SEALED = 'v1.default.AAAA';
+const BAN = `INSERT INTO client_bans (app_id, client_id) VALUES ($1, $2)`;
+const CONVERSATION = `INSERT INTO conversations (app_id, conversation_id) VALUES ($1, $2)`;
+const MEMBER = `INSERT INTO conversation_members (app_id, conversation_id, client_id) VALUES ($1, $2, $3)`;
 
 describe('the database refuses, whoever writes to it,', () => {
   it.each<[string, string, unknown[]]>([
@@ -38,6 +42,42 @@ describe('the database refuses, whoever writes to it,', () => {
       `INSERT INTO app_master_keys (app_id, version, sealed_key) VALUES ('x', 1, 'v1.default.AAAA')`,
       [],
     ],
+    ['a ban in an app that is not there', BAN, ['x', 'a']],
+    ['a ban of an empty client id', BAN, ['2', '']],
+    ['a ban of a client id with a colon', BAN, ['2', 'a:b']],
+    ['a second ban of one client', `${BAN}, ($1, $2)`, ['2', 'a']],
+    [
+      'a ban until infinity, which null says',
+      `INSERT INTO client_bans (app_id, client_id, banned_until) VALUES ('2', 'a', 'infinity')`,
+      [],
+    ],
+    ['a conversation in an app that is not there', CONVERSATION, ['x', 'c']],
+    ['a conversation id of 65 characters', CONVERSATION, ['2', 'c'.repeat(65)]],
+    ['a conversation id with a colon', CONVERSATION, ['2', 'c:d']],
+    ['a conversation id with a control character', CONVERSATION, ['2', 'c\u0085']],
+    [
+      'an unknown rule to join',
+      `INSERT INTO conversations (app_id, conversation_id, join_rule) VALUES ('2', 'c', 'member')`,
+      [],
+    ],
+    [
+      'an unknown rule to invite',
+      `INSERT INTO conversations (app_id, conversation_id, invite_rule) VALUES ('2', 'c', 'nobody')`,
+      [],
+    ],
+    [
+      'no rule to kick',
+      `INSERT INTO conversations (app_id, conversation_id, kick_rule) VALUES ('2', 'c', NULL)`,
+      [],
+    ],
+    [
+      'a conversation without a place',
+      `INSERT INTO conversations (app_id, conversation_id, member_limit) VALUES ('2', 'c', 0)`,
+      [],
+    ],
+    ['a member of a conversation that is not registered', MEMBER, ['2', 'x', 'a']],
+    ['a member id with a newline', MEMBER, ['1', 'registered', 'a\nb']],
+    ['a role nobody knows', `INSERT INTO conversation_members VALUES ('1', 'registered', 'a', 'admin')`, []],
   ])('%s', async (_what, sql, values) => {
     await expect(service.database.query(sql, values)).rejects.toThrow(/violates|duplicate/);
   });
@@ -45,6 +85,35 @@ describe('the database refuses, whoever writes to it,', () => {
 
 it('an app id of 64 characters outside the Basic Multilingual Plane is registered as 64 characters', async () => {
   await service.database.query(REGISTER, ['😀'.repeat(64)]);
+});
+
+it('a ban is for good, and a conversation for members who invite and managers who kick, unless it says otherwise', async () => {
+  await service.database.query(BAN, ['1', 'a']);
+  await service.database.query(CONVERSATION, ['1', 'c']);
+  await service.database.query(MEMBER, ['1', 'c', 'a']);
+  const [row] = await service.database.query(`
+    SELECT * FROM client_bans NATURAL JOIN conversations NATURAL JOIN conversation_members`);
+  expect(row).toMatchObject({
+    banned_until: null,
+    reason: null,
+    join_rule: 'invited',
+    invite_rule: 'member',
+    kick_rule: 'manager',
+    member_limit: null,
+    role: 'member',
+  });
+});
+
+it('conversations go with their app, and their members with them', async () => {
+  await service.database.query(REGISTER, ['short-lived']);
+  await service.database.query(BAN, ['short-lived', 'a']);
+  await service.database.query(CONVERSATION, ['short-lived', 'c']);
+  await service.database.query(MEMBER, ['short-lived', 'c', 'a']);
+  await service.database.query(`DELETE FROM apps WHERE app_id = 'short-lived'`);
+  const left = await service.database.query(
+    `SELECT app_id FROM client_bans NATURAL FULL JOIN conversations NATURAL FULL JOIN conversation_members WHERE app_id = 'short-lived'`,
+  );
+  expect(left).toEqual([]);
 });
 
 it('updated_at follows a change', async () => {
