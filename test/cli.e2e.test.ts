@@ -213,6 +213,7 @@ describe('a command that cannot do what it should', () => {
     database = await makeDatabase('migrated');
     project = await makeProject({ DATABASE_URL: database.url, SECRETS_KEY: `new:${NEW}` });
     await database.query(`INSERT INTO apps (app_id, name, identity) VALUES ('there', 'There', 'none')`);
+    await database.query(`INSERT INTO client_bans (app_id, client_id) VALUES ('there', 'banned')`);
   });
 
   afterEach(async () => {
@@ -248,6 +249,12 @@ describe('a command that cannot do what it should', () => {
       ['sign', 'login', '--app-id', 'there', '--client-id', 'a:b'],
       '',
       /invalid_client_id/,
+    ],
+    [
+      'a client that is banned',
+      ['sign', 'login', '--app-id', 'there', '--client-id', 'banned'],
+      '',
+      /client_banned/,
     ],
     [
       'an app without a key',

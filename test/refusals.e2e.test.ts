@@ -14,7 +14,13 @@ beforeAll(async () => {
   await service.registerApp('disabled', SECRET, { disabled: true });
   await service.registerApp('small', SECRET, { max_members: 2 });
   await service.registerApp('jwt', SECRET, { identity: 'jwt' });
-  await service.registerApp('ruled', SECRET, { membership: 'where-registered' });
+  await service.registerApp('ruled', SECRET, { membership: 'required' });
+  await service.database.query(`INSERT INTO client_bans (app_id, client_id) VALUES ('ruled', 'banned')`);
+  await service.database.query(
+    `INSERT INTO conversations (app_id, conversation_id, join_rule, member_limit)
+     VALUES ('ruled', 'c', 'invited', NULL), ('ruled', 'full', 'anyone', 1)`,
+  );
+  await service.database.query(`INSERT INTO conversation_members VALUES ('ruled', 'full', 'b')`);
   await service.registerApp('keyless', SECRET);
   await service.database.query(`DELETE FROM app_master_keys WHERE app_id = 'keyless'`);
   await service.registerApp('future', SECRET);
@@ -110,12 +116,16 @@ describe('a request is refused with its code', () => {
     ['/signature/login/1/%', 'malformed_url'],
     ['/signature/login/1/%ED%A0%80', 'malformed_url'],
     ['/signature/login/%ff/1', 'malformed_url'],
-    // apps
+    // apps, bans and rules
     ['/signature/login/unknown/a', 'app_not_found'],
     ['/signature/login/disabled/a', 'app_disabled'],
     ['/signature/login/jwt/a', 'identity_required'],
     ['/signature/invite/ruled/a/c/b', 'not_permitted'],
     ['/signature/kick/ruled/a/c/b', 'not_permitted'],
+    ['/signature/invite/ruled/a/full', 'conversation_full'],
+    ['/signature/invite/ruled/a/unknown', 'conversation_unknown'],
+    ['/signature/login/ruled/banned', 'client_banned'],
+    ['/signature/conversion/ruled/a/banned', 'member_banned'],
     // formats
     ['/signature/login/1/a?format=', 'invalid_format'],
     ['/signature/login/1/a?format=SDK', 'invalid_format'],
@@ -213,6 +223,8 @@ describe('where two things are wrong, the order of checks decides', () => {
     ['/signature/conversion/unknown/a/c:b', 'app_not_found', 'app before order of members'],
     ['/signature/conversion/disabled/a/c:b', 'app_disabled', 'app before order of members'],
     ['/signature/kick/jwt/a/c', 'identity_required', 'identity before members'],
+    ['/signature/invite/ruled/banned/c/c:b', 'client_banned', 'bans before members'],
+    ['/signature/invite/ruled/a/c/banned:b', 'member_banned', 'bans before members'],
     ['/signature/invite/ruled/a/c/c:b', 'members_not_sorted', 'members before conversation rules'],
   ])('%s: %s (%s)', async (path, code) => {
     await refused(path, code);

@@ -2,9 +2,11 @@ import { Command } from 'commander';
 import type { SignOptions } from './sign-run.js';
 import { ACTIONS, type Action, type ActionName } from '../signature/actions.js';
 
-/** `sign …`: a signature from the command line, for trying things out. Nobody is asked who is calling. */
+/** `sign …`: a signature from the command line, for trying things out. Everything is judged but who is calling. */
 export function signCommands(): Command {
-  const sign = new Command('sign').description('sign as the service would, for trying things out');
+  const sign = new Command('sign').description(
+    'sign as the service would, bans and conversation rules included; nobody is asked for a token',
+  );
   for (const [name, action] of Object.entries(ACTIONS) as [ActionName, Action][]) {
     const command = sign
       .command(name)

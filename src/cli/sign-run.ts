@@ -1,3 +1,5 @@
+import { Bans } from '../conversations/bans.js';
+import { ConversationRules } from '../conversations/conversation-rules.js';
 import { ACTIONS, type ActionName } from '../signature/actions.js';
 import { requireMembers } from '../signature/members.js';
 import { readAsked } from '../signature/signature-request.js';
@@ -25,10 +27,12 @@ export async function run(name: ActionName, options: SignOptions): Promise<void>
     },
     { format: options.format },
   );
-  await withAdmin(async ({ registry }) => {
+  await withAdmin(async ({ registry, dataSource }) => {
     const app = await registry.find(asked.appId);
+    await new Bans(dataSource).refuseBanned(asked);
     requireMembers(name, asked.members, app.maxMembers);
-    const answer = new SignatureService(registry).sign(app, asked);
+    const signatures = new SignatureService(registry, new ConversationRules(dataSource));
+    const answer = await signatures.sign(app, asked);
     if (options.explain) {
       const parts = {
         conversion_id: '',

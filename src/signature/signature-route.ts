@@ -11,6 +11,7 @@ import {
 } from '@nestjs/swagger';
 import { AppGuard } from '../apps/app.guard.js';
 import { MAX_ID_LENGTH } from '../apps/ids.js';
+import { BansGuard } from '../conversations/bans.guard.js';
 import { ClientIdentityGuard } from '../identity/client-identity.guard.js';
 import { ProblemDocument, problemResponses } from '../operations/problem-document.js';
 import { type Action, ACTIONS, type ActionName } from './actions.js';
@@ -47,7 +48,7 @@ export function SignatureRoute(name: ActionName, summary: string): MethodDecorat
   return applyDecorators(
     Get([pathOf(documented), pathOf(documented.slice(0, -1))]),
     SignsAction(name),
-    UseGuards(AskedGuard, AppGuard, ClientIdentityGuard, SortedMembersGuard),
+    UseGuards(AskedGuard, AppGuard, ClientIdentityGuard, BansGuard, SortedMembersGuard),
     Header('Cache-Control', 'no-store'),
     ApiExtraModels(ProblemDocument),
     ApiSecurity({}),

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AppRegistry } from '../apps/app-registry.js';
 import type { App } from '../apps/app.entity.js';
-import { Problem } from '../operations/problem.js';
+import { ConversationRules } from '../conversations/conversation-rules.js';
 import { ACTIONS, type ActionName, type MessageParts } from './actions.js';
 import { freshNonce } from './nonce.js';
 import { sign } from './sign.js';
@@ -22,21 +22,19 @@ export interface SignatureAnswer {
 
 @Injectable()
 export class SignatureService {
-  constructor(private readonly registry: AppRegistry) {}
+  constructor(
+    private readonly registry: AppRegistry,
+    private readonly rules: ConversationRules,
+  ) {}
 
   /**
-   * Signs what was asked, for a caller whom the guards let through.
+   * Signs what was asked, for a caller whom the guards let through, if the conversation's rules permit it.
    *
-   * @throws {Problem} `not_permitted`, `unavailable`
+   * @throws {Problem} `not_permitted`, `conversation_unknown`, `conversation_full`, `unavailable`
    */
-  sign(app: App, asked: Asked): SignatureAnswer {
+  async sign(app: App, asked: Asked): Promise<SignatureAnswer> {
+    await this.rules.requirePermitted(asked, app.membership);
     const action = ACTIONS[asked.action];
-    if (action.conversation && app.membership !== 'off') {
-      throw new Problem(
-        'not_permitted',
-        'The app asks for conversation rules, which cannot be looked up yet.',
-      );
-    }
     const now = nowMicroseconds();
     const parts: MessageParts = {
       app_id: asked.appId,

@@ -1,0 +1,294 @@
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
+import { Client } from 'pg';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { ProblemDetails } from '../src/operations/problem.js';
+import { type Case, CASES } from './conversations/who-may-do-what.js';
+import { startService, type TestService } from './support/service.js';
+
+const KEY = 'a-master-key';
+
+let service: TestService;
+
+/** Everything that any connection of this process sends to PostgreSQL. */
+const queries = vi.spyOn(Client.prototype, 'query');
+
+beforeAll(async () => {
+  service = await startService();
+  for (const membership of ['off', 'where-registered', 'required']) {
+    await service.registerApp(membership, KEY, { membership });
+  }
+  await service.registerApp('jwt', KEY, { identity: 'jwt', membership: 'required' });
+  await service.registerApp('shop', KEY, { membership: 'required' });
+});
+
+afterAll(async () => {
+  await service.close();
+});
+
+/** What asking comes to: "allowed", or the code of the refusal. */
+async function ask(path: string): Promise<string> {
+  return (await problem(path))?.code ?? 'allowed';
+}
+
+async function problem(path: string): Promise<ProblemDetails | undefined> {
+  const response = await fetch(`${service.url}/signature/${path}`);
+  const body = (await response.json()) as ProblemDetails;
+  return response.ok ? undefined : body;
+}
+
+async function register(
+  appId: string,
+  conversationId: string,
+  rule: NonNullable<Case['rule']> = {},
+  roles: Record<string, string> = {},
+): Promise<void> {
+  const row = { app_id: appId, conversation_id: conversationId, ...rule };
+  const places = Object.keys(row).map((_, index) => `$${index + 1}`);
+  await service.database.query(
+    `INSERT INTO conversations (${Object.keys(row).join()}) VALUES (${places.join()})`,
+    Object.values(row),
+  );
+  await service.database.query(
+    `INSERT INTO conversation_members SELECT $1, $2, * FROM unnest($3::text[], $4::text[])`,
+    [appId, conversationId, Object.keys(roles), Object.values(roles)],
+  );
+}
+
+async function ban(appId: string, clientId: string, until: string | null = null): Promise<void> {
+  await service.database.query(
+    `INSERT INTO client_bans VALUES ($1, $2, now() + $3::interval, 'spam, says somebody')`,
+    [appId, clientId, until],
+  );
+}
+
+describe('who may do what', () => {
+  it.each(CASES.map((line, index) => ({ ...line, conversationId: `row-${index}` })))(
+    '$name',
+    async ({ membership, action, members, rule, roles, expected, conversationId }) => {
+      if (rule !== null) await register(membership, conversationId, rule, roles);
+      const conversation = action === 'invite' || action === 'kick' ? `/${conversationId}` : '';
+      const list = members === '' ? '' : `/${members}`;
+      expect(await ask(`${action}/${membership}/me${conversation}${list}`)).toBe(expected);
+    },
+  );
+});
+
+describe('a rule that changes', () => {
+  it('counts from the next request on', async () => {
+    const invite = 'invite/where-registered/alice/changing/bob';
+    expect(await ask(invite)).toBe('allowed');
+    await register('where-registered', 'changing');
+    expect(await ask(invite)).toBe('not_permitted');
+    await service.database.query(
+      `INSERT INTO conversation_members VALUES ('where-registered', 'changing', 'alice')`,
+    );
+    expect(await ask(invite)).toBe('allowed');
+    await service.database.query(`DELETE FROM conversations WHERE conversation_id = 'changing'`);
+    expect(await ask(invite)).toBe('allowed');
+    expect(await ask(invite.replace('where-registered', 'required'))).toBe('conversation_unknown');
+  });
+
+  it('of one app does not count in another that has a conversation of the same id', async () => {
+    await register('required', 'same', {}, { alice: 'owner', bob: 'member' });
+    await register('where-registered', 'same', {}, { bob: 'owner', alice: 'member' });
+    expect(await ask('kick/required/alice/same/bob')).toBe('allowed');
+    expect(await ask('kick/where-registered/alice/same/bob')).toBe('not_permitted');
+    expect(await ask('kick/where-registered/bob/same/alice')).toBe('allowed');
+  });
+
+  it('is found under ids exactly as they were given', async () => {
+    // Composed and decomposed, upper and lower case, and what other notations would give a meaning to.
+    const ids = [
+      'caf\u00e9',
+      'cafe\u0301',
+      'ID',
+      'id',
+      ' id',
+      '%',
+      '"{a,b}"',
+      "it's",
+      '__proto__',
+      'NULL',
+      '小明',
+    ];
+    for (const [index, id] of ids.entries()) {
+      await register('required', id, {}, { [`client ${index}`]: 'member' });
+    }
+    await register('required', 'ids', { invite_rule: 'anyone', member_limit: 2 * ids.length - 1 });
+    for (const id of ids) {
+      await service.database.query(`INSERT INTO conversation_members VALUES ('required', 'ids', $1)`, [id]);
+    }
+    for (const [index, id] of ids.entries()) {
+      for (const other of ids.keys()) {
+        const path = `invite/required/${encodeURIComponent(`client ${other}`)}/${encodeURIComponent(id)}/bob`;
+        expect(await ask(path), path).toBe(other === index ? 'allowed' : 'not_permitted');
+      }
+    }
+    const all = ids.toSorted().map(encodeURIComponent).join(':');
+    expect(await ask(`invite/required/me/ids/${all}`), 'each is known to be a member').toBe('allowed');
+  });
+});
+
+describe('a ban', () => {
+  beforeAll(async () => {
+    for (const app of ['off', 'required', 'jwt']) {
+      await ban(app, 'banned');
+      await ban(app, 'banned-today', '1 day');
+      await ban(app, 'was-banned', '-1 second');
+    }
+    await register('required', 'banned-here', { join_rule: 'anyone' }, { banned: 'owner', alice: 'owner' });
+  });
+
+  const EVERY_ACTION = ['login/A/C', 'conversion/A/C', 'conversion/A/C/bob', 'invite/A/C/x', 'kick/A/C/x/C'];
+
+  it.each(EVERY_ACTION)('refuses %s, for good or until its end', async (path) => {
+    const as = (client: string): string => path.replace('A', 'off').replaceAll('C', client);
+    expect(await ask(as('banned'))).toBe('client_banned');
+    expect(await ask(as('banned-today'))).toBe('client_banned');
+    expect(await ask(as('was-banned'))).toBe('allowed');
+    expect(await ask(as('banned').replace('off', 'where-registered')), 'in another app').toBe('allowed');
+  });
+
+  it('keeps the client from being a target of conversion and invite, and not from being removed', async () => {
+    for (const banned of ['banned', 'banned-today']) {
+      expect(await ask(`conversion/off/alice/${banned}:zoe`)).toBe('member_banned');
+      expect(await ask(`invite/off/alice/x/${banned}:zoe`)).toBe('member_banned');
+      expect(await ask(`kick/off/alice/x/${banned}:zoe`)).toBe('allowed');
+    }
+    expect(await ask('conversion/off/alice/was-banned')).toBe('allowed');
+    expect(await ask('invite/off/alice/x/was-banned')).toBe('allowed');
+  });
+
+  it('is not explained to clients, who are told which member it is', async () => {
+    const client = await problem('login/off/banned');
+    expect(JSON.stringify(client)).not.toMatch(/spam|until/);
+    const member = await problem('invite/off/alice/x/aaron:banned:zoe');
+    expect(member?.detail).toMatch(/^Member id 2 /);
+    expect(JSON.stringify(member)).not.toMatch(/spam|until/);
+  });
+
+  it('is hidden from who has not proven to be the client, and so are conversations', async () => {
+    const answers = [
+      'login/jwt/banned',
+      'login/jwt/alice',
+      'invite/jwt/alice/x/banned',
+      'kick/jwt/alice/x/bob',
+    ];
+    for (const path of answers) expect(await ask(path)).toBe('identity_required');
+  });
+
+  it('is judged before member lists, and these before rules', async () => {
+    expect(await ask('conversion/off/banned/b:a')).toBe('client_banned');
+    expect(await ask('conversion/off/alice/banned:aaron')).toBe('member_banned');
+    expect(await ask('kick/off/banned/x')).toBe('client_banned');
+    expect(await ask('invite/required/banned/not-registered')).toBe('client_banned');
+    expect(await ask('invite/required/alice/not-registered/banned')).toBe('member_banned');
+    expect(await ask('invite/required/alice/not-registered/b:a')).toBe('members_not_sorted');
+    expect(await ask('kick/required/alice/not-registered')).toBe('members_required');
+  });
+
+  it('holds against every rule there can be', async () => {
+    const rule = fc.constantFrom('anyone', 'member', 'manager', 'owner');
+    const rules = fc.record({
+      join_rule: fc.constantFrom('anyone', 'invited'),
+      invite_rule: rule,
+      kick_rule: rule,
+      member_limit: fc.option(fc.integer({ min: 1, max: 9 })),
+    });
+    const path = fc.constantFrom(
+      ...EVERY_ACTION.map((p) => p.replace('A', 'required').replace('x', 'banned-here')),
+    );
+    await fc.assert(
+      fc.asyncProperty(rules, path, async ({ join_rule, invite_rule, kick_rule, member_limit }, asked) => {
+        await service.database.query(
+          `UPDATE conversations SET join_rule = $1, invite_rule = $2, kick_rule = $3, member_limit = $4
+           WHERE conversation_id = 'banned-here'`,
+          [join_rule, invite_rule, kick_rule, member_limit],
+        );
+        expect(await ask(asked.replaceAll('C', 'banned'))).toBe('client_banned');
+        expect(await ask(`invite/required/alice/banned-here/banned`)).toBe('member_banned');
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+describe('the round trips to PostgreSQL, beside the one for the app and its keys,', () => {
+  const members = Array.from({ length: 500 }, (_, index) => `member-${String(index).padStart(3, '0')}`);
+  const [first = ''] = members;
+
+  beforeAll(async () => {
+    const roles = Object.fromEntries(members.map((member) => [member, 'member']));
+    await register('required', 'large', { member_limit: 1000 }, { ...roles, me: 'owner' });
+    await ask('kick/required/me/large/bob');
+  });
+
+  it.each([
+    ['without rules: the bans', 1, `invite/off/me/large/${members.join(':')}`],
+    ['a login', 1, 'login/required/me'],
+    ['leaving, which is always allowed', 1, 'kick/where-registered/me/large/me'],
+    ['joining', 2, 'invite/required/me/large'],
+    ['kicking one', 2, `kick/required/me/large/${first}`],
+    ['kicking 500', 2, `kick/required/me/large/${members.join(':')}`],
+    ['inviting one who is there', 2, `invite/required/me/large/${first}`],
+    ['inviting one, to a limit', 2, 'invite/required/me/large/bob'],
+    [
+      'inviting 500, to a limit',
+      2,
+      `invite/required/me/large/${members.map((member) => `new-${member}`).join(':')}`,
+    ],
+  ])('%s: %i', async (_what, count, path) => {
+    queries.mockClear();
+    const answer = await ask(path);
+    expect(queries).toHaveBeenCalledTimes(1 + count);
+    expect(answer).toBe(path.includes('new-') ? 'conversation_full' : 'allowed');
+  });
+});
+
+describe("README, For the platform's backend:", () => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
+  const section = /^## For the platform's backend$(.*?)^## /ms.exec(readme)?.[1] ?? '';
+  const statements = [...section.matchAll(/^-- (.*?)\n(.*?;)$(?=\n\n|\n```)/gms)];
+
+  /** Runs the statement that the README shows under a comment. */
+  async function follow(comment: string): Promise<void> {
+    const [, , sql] = statements.find(([, said]) => said === comment) ?? [];
+    if (sql === undefined) throw new Error(`The README has no statement "${comment}"`);
+    await service.database.query(sql);
+  }
+
+  it('each statement does what it says', async () => {
+    expect(await ask('invite/shop/alice/c1/bob')).toBe('conversation_unknown');
+    await follow('conversation made');
+    expect(await ask('kick/shop/alice/c1/bob')).toBe('allowed');
+    expect(await ask('invite/shop/carol/c1/dave')).toBe('not_permitted');
+
+    await follow('member joined');
+    await follow('member joined');
+    expect(await ask('invite/shop/carol/c1/dave')).toBe('allowed');
+    expect(await ask('kick/shop/carol/c1/bob')).toBe('not_permitted');
+
+    await follow('made manager');
+    expect(await ask('kick/shop/carol/c1/bob')).toBe('allowed');
+    expect(await ask('kick/shop/alice/c1/carol')).toBe('allowed');
+
+    await follow('left');
+    expect(await ask('invite/shop/carol/c1/dave')).toBe('not_permitted');
+
+    await follow('banned for a day');
+    await follow('banned for a day');
+    expect(await ask('login/shop/bob')).toBe('client_banned');
+    const [row] = await service.database.query<{ hours: string }>(
+      `SELECT round(extract(epoch FROM banned_until - now()) / 3600) AS hours FROM client_bans WHERE client_id = 'bob'`,
+    );
+    expect(Number(row?.hours)).toBe(24);
+
+    await follow('ban lifted');
+    expect(await ask('login/shop/bob')).toBe('allowed');
+
+    await follow('conversation closed');
+    expect(await ask('invite/shop/alice/c1/dave')).toBe('conversation_unknown');
+    expect(statements).toHaveLength(7);
+  });
+});
