@@ -21,8 +21,9 @@ export class Bans {
     ]);
     const banned = new Set(rows.map(({ id }) => id));
     const code = refusedByBan(operation, banned);
-    if (code === 'client_banned')
+    if (code === 'client_banned') {
       throw new Problem(code, 'The client is banned from this app; nothing is signed for it.');
+    }
     if (code === 'member_banned') {
       const first = operation.members.findIndex((member) => banned.has(member)) + 1;
       throw new Problem(
