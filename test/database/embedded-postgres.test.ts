@@ -141,7 +141,7 @@ describe('the embedded PostgreSQL', () => {
     expect(other.exitCode).toBeNull();
   });
 
-  it.runIf(onLinux)('starts although postmaster.pid names a zombie', async () => {
+  it.runIf(onLinux)('starts although postmaster.pid names a zombie (on Linux only)', async () => {
     const folder = await makeData();
     const { uid, gid } = await stat(folder);
     const parent = start('sh', ['-c', 'sleep 0.1 & echo $!; exec sleep 60'], { uid, gid });
@@ -228,7 +228,7 @@ describe('the embedded PostgreSQL', () => {
   );
 });
 
-describe.runIf(runsAsRoot())('the embedded PostgreSQL started by root', () => {
+describe.runIf(runsAsRoot())('the embedded PostgreSQL started by root (runs as root only)', () => {
   it('runs as another user, also below a folder that nobody else may enter', async () => {
     await chmod(base, 0o700);
     const database = await holdEmbeddedPostgres(dataDir);
@@ -241,26 +241,29 @@ describe.runIf(runsAsRoot())('the embedded PostgreSQL started by root', () => {
   });
 });
 
-describe.runIf(canBecomeOrdinary)('the embedded PostgreSQL started by an ordinary user', () => {
-  it('runs as that user, and goes on as that user when root starts it next', async () => {
-    await mkdir(dataDir);
-    await chown(dataDir, ORDINARY.uid, ORDINARY.gid);
-    for (const account of [ORDINARY, {}, ORDINARY]) {
-      const { url, child } = await startService(account);
-      expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
-      expect(await stat(join(dataDir, 'postgres'))).toMatchObject(ORDINARY);
-      child.stdin?.end();
-      await once(child, 'close');
-    }
-  });
+describe.runIf(canBecomeOrdinary)(
+  'the embedded PostgreSQL started by an ordinary user (runs as root only, which can become one)',
+  () => {
+    it('runs as that user, and goes on as that user when root starts it next', async () => {
+      await mkdir(dataDir);
+      await chown(dataDir, ORDINARY.uid, ORDINARY.gid);
+      for (const account of [ORDINARY, {}, ORDINARY]) {
+        const { url, child } = await startService(account);
+        expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+        expect(await stat(join(dataDir, 'postgres'))).toMatchObject(ORDINARY);
+        child.stdin?.end();
+        await once(child, 'close');
+      }
+    });
 
-  it('says in one line that root began with the folder, and leaves the data alone', async () => {
-    await makeData();
-    const { url } = await startService(ORDINARY);
-    expect(url).toMatch(/^EmbeddedPostgresError: The database in .* belongs to user id 65534/);
-    await expectRows(20);
-  });
-});
+    it('says in one line that root began with the folder, and leaves the data alone', async () => {
+      await makeData();
+      const { url } = await startService(ORDINARY);
+      expect(url).toMatch(/^EmbeddedPostgresError: The database in .* belongs to user id 65534/);
+      await expectRows(20);
+    });
+  },
+);
 
 /** A cluster with a table of 20 rows that nobody uses at the moment; gives its folder. */
 async function makeData(): Promise<string> {
