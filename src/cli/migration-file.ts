@@ -2,7 +2,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 
 /** The migrations of this project, and where the build puts them. */
-export const SOURCE_FOLDER = join(import.meta.dirname, '../../../migrations');
+const SOURCE_FOLDER = join(import.meta.dirname, '../../../migrations');
 const BUILT_FOLDER = join(import.meta.dirname, '../../migrations');
 
 export type Value = string | number | boolean | null;

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { IsIn, IsNotEmpty, IsPort, Matches, ValidateBy, validateSync } from 'class-validator';
 import { parseSecretsKey, type SealingKeys } from './secrets-key.js';
 
-export const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
+const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevelName = (typeof LOG_LEVELS)[number];
 
 /** The mistakes found in the environment, one line each. */
