@@ -218,10 +218,23 @@ describe('the round trips to PostgreSQL, beside the one for the app and its keys
   const members = Array.from({ length: 500 }, (_, index) => `member-${String(index).padStart(3, '0')}`);
   const [first = ''] = members;
 
+  /** What the service asked on behalf of requests. */
+  const asked = (): unknown[] =>
+    queries.mock.calls.map(([sql]) => sql as unknown).filter((sql) => sql !== 'SELECT 1 AS heartbeat');
+
+  async function forgetEverything(): Promise<void> {
+    for (const table of ['apps', 'client_bans', 'conversations', 'conversation_members']) {
+      await service.database.query('SELECT pg_notify($1, $2)', [
+        'im_signature_changes',
+        JSON.stringify({ table, keys: null }),
+      ]);
+    }
+  }
+
   beforeAll(async () => {
     const roles = Object.fromEntries(members.map((member) => [member, 'member']));
     await register('required', 'large', { member_limit: 1000 }, { ...roles, me: 'owner' });
-    await ask('kick/required/me/large/bob');
+    await vi.waitUntil(() => service.feed.trusted);
   });
 
   it.each([
@@ -238,12 +251,85 @@ describe('the round trips to PostgreSQL, beside the one for the app and its keys
       2,
       `invite/required/me/large/${members.map((member) => `new-${member}`).join(':')}`,
     ],
-  ])('%s: %i', async (_what, count, path) => {
+  ])('%s: %i, and none from what is remembered', async (_what, count, path) => {
+    await forgetEverything();
     queries.mockClear();
     const answer = await ask(path);
-    expect(queries).toHaveBeenCalledTimes(1 + count);
+    expect(asked()).toHaveLength(1 + count);
     expect(answer).toBe(path.includes('new-') ? 'conversation_full' : 'allowed');
+
+    queries.mockClear();
+    expect(await ask(path)).toBe(answer);
+    expect(asked()).toEqual([]);
   });
+
+  it('100 requests for the same that come together: as many as one request', async () => {
+    await forgetEverything();
+    queries.mockClear();
+    const answers = await Promise.all(Array.from({ length: 100 }, () => ask('kick/required/me/large/bob')));
+    expect(new Set(answers)).toEqual(new Set(['allowed']));
+    expect(asked()).toHaveLength(3);
+  });
+});
+
+describe('a limit of members', () => {
+  it('is judged by the rows that are committed, however many are invited at once', async () => {
+    await register('required', 'last-place', { member_limit: 3 }, { me: 'owner', bob: 'member' });
+    const invitations = Array.from({ length: 20 }, (_, i) => `invite/required/me/last-place/guest-${i}`);
+    const invite = async (): Promise<Set<string>> => new Set(await Promise.all(invitations.map(ask)));
+    expect(await invite()).toEqual(new Set(['allowed']));
+
+    await service.database.query('BEGIN');
+    await service.database.query(
+      `INSERT INTO conversation_members VALUES ('required', 'last-place', 'guest-7', 'member')`,
+    );
+    expect(await invite()).toEqual(new Set(['allowed']));
+    await service.database.query('COMMIT');
+    const answers = await Promise.all(invitations.map(ask));
+    expect(answers.map((answer, i) => (answer === 'allowed' ? i : -1)).filter((i) => i >= 0)).toEqual([7]);
+  });
+
+  it('counts from the moment it is raised or lowered', async () => {
+    await register('required', 'elastic', { member_limit: 2 }, { me: 'owner', bob: 'member' });
+    const limit = async (to: number | null): Promise<void> => {
+      await service.database.query(
+        `UPDATE conversations SET member_limit = $1 WHERE conversation_id = 'elastic'`,
+        [to],
+      );
+    };
+    expect(await ask('invite/required/me/elastic/carol')).toBe('conversation_full');
+    await limit(3);
+    expect(await ask('invite/required/me/elastic/carol')).toBe('allowed');
+    expect(await ask('invite/required/me/elastic/carol:dave')).toBe('conversation_full');
+    await limit(null);
+    expect(await ask('invite/required/me/elastic/carol:dave')).toBe('allowed');
+    await limit(1);
+    expect(await ask('invite/required/me/elastic/carol')).toBe('conversation_full');
+  });
+});
+
+it('a conversation that is deleted while requests run is from then on none', async () => {
+  await register('required', 'short-lived', {}, { me: 'owner' });
+  const path = 'invite/required/me/short-lived/bob';
+  let over = false;
+  const asking = Array.from({ length: 8 }, async () => {
+    const answers: string[] = [];
+    while (!over) answers.push(await ask(path));
+    return answers;
+  });
+  await vi.waitUntil(async () => (await ask(path)) === 'allowed');
+  await service.database.query(`DELETE FROM conversations WHERE conversation_id = 'short-lived'`);
+  expect(await ask(path)).toBe('conversation_unknown');
+  over = true;
+  for (const answers of await Promise.all(asking)) {
+    // Nothing in between, and never back.
+    const since = answers.indexOf('conversation_unknown');
+    const before = since < 0 ? answers : answers.slice(0, since);
+    expect(new Set(before)).toEqual(new Set(['allowed']));
+    expect(new Set(since < 0 ? [] : answers.slice(since))).toEqual(
+      new Set(since < 0 ? [] : ['conversation_unknown']),
+    );
+  }
 });
 
 describe("README, For the platform's backend:", () => {

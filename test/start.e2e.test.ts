@@ -163,7 +163,7 @@ describe('with a DATABASE_URL', () => {
     const early = start(env);
     expect(await early.ends()).toBe(1);
     expect(early.stderr()).toMatch(
-      /^im-signature did not start\. the database lacks 3 migration\(s\), .*npm run migrate"\n$/,
+      /^im-signature did not start\. the database lacks 4 migration\(s\), .*npm run migrate"\n$/,
     );
 
     const migration = run(CLI, env, ['migrate']);

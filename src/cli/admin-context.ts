@@ -6,6 +6,7 @@ import { keptSealingKeys } from '../apps/kept-sealing-key.js';
 import type { SealingKeys } from '../config/secrets-key.js';
 import { loadSettings } from '../config/settings.js';
 import { AppIdentity } from '../identity/app-identity.entity.js';
+import { ChangeFeed } from '../database/change-feed.js';
 import { adminOptions, connect } from '../database/data-source.js';
 import { DatabaseServer } from '../database/database-server.js';
 
@@ -15,6 +16,8 @@ export interface Admin {
   readonly sealingKeys: SealingKeys;
   readonly registry: AppRegistry;
   readonly identities: Repository<AppIdentity>;
+  /** One that hears nothing, so that nothing is remembered. */
+  readonly feed: ChangeFeed;
 }
 
 /** Works with the URL of the configured database, or of the embedded one, which runs at least until the work is done. */
@@ -35,11 +38,13 @@ export async function withAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<
       ...adminOptions(url),
       entities: [App, AppMasterKey, AppIdentity],
     });
+    const feed = new ChangeFeed(dataSource);
     try {
       return await work({
         dataSource,
+        feed,
         sealingKeys,
-        registry: new AppRegistry(dataSource.getRepository(App), sealingKeys),
+        registry: new AppRegistry(dataSource.getRepository(App), sealingKeys, feed),
         identities: dataSource.getRepository(AppIdentity),
       });
     } finally {

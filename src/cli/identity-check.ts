@@ -26,7 +26,7 @@ export async function check({ appId }: { appId: string }): Promise<void> {
         `${settings.jwksUri} answers ${keys.length} key(s): ${keys.map(({ kid, kty }) => `${kid ?? 'without kid'} (${kty ?? '?'})`).join(', ')}`,
       );
     }
-    const verifier = new TokenVerifier(admin.identities, admin.sealingKeys);
+    const verifier = new TokenVerifier(admin.identities, admin.sealingKeys, admin.feed);
     const authorization = `Bearer ${await readOnce('token')}`;
     const token = bearerToken({ headers: { authorization }, rawHeaders: ['authorization', authorization] });
     const { clientId, expires } = await verifier.verify(settings, token);

@@ -1,5 +1,6 @@
 import { Bans } from '../conversations/bans.js';
 import { ConversationRules } from '../conversations/conversation-rules.js';
+import { now } from '../database/moment.js';
 import { ACTIONS, type ActionName } from '../signature/actions.js';
 import { requireMembers } from '../signature/members.js';
 import { readAsked } from '../signature/signature-request.js';
@@ -27,12 +28,13 @@ export async function run(name: ActionName, options: SignOptions): Promise<void>
     },
     { format: options.format },
   );
-  await withAdmin(async ({ registry, dataSource }) => {
+  await withAdmin(async ({ registry, dataSource, feed }) => {
+    const knownUntil = now();
     const app = await registry.find(asked.appId);
-    await new Bans(dataSource).refuseBanned(asked);
+    await new Bans(dataSource, feed).refuseBanned(asked);
     requireMembers(name, asked.members, app.maxMembers);
-    const signatures = new SignatureService(registry, new ConversationRules(dataSource));
-    const answer = await signatures.sign(app, asked);
+    const signatures = new SignatureService(registry, new ConversationRules(dataSource, feed));
+    const answer = await signatures.sign({ app, asked, knownUntil });
     if (options.explain) {
       const parts = {
         conversion_id: '',

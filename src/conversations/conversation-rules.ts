@@ -1,44 +1,85 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import type { Membership } from '../apps/app.entity.js';
+import { ChangeFeed } from '../database/change-feed.js';
+import { type FetchRow, inBatches } from '../database/in-batches.js';
+import type { RowCache } from '../database/row-cache.js';
 import { Problem } from '../operations/problem.js';
-import { type Conversation, decide, isRuled, type Operation, type Role } from './decision.js';
+import { type Conversation, decide, isRuled, type Operation, type Role, type Rules } from './decision.js';
+
+const MAX_CONVERSATIONS = 50_000;
+const MAX_ROLES = 200_000;
 
 /**
- * The rules of one conversation, the roles of those named in $3 (each once), and how many members there are: the last only where $4
- * says that members would be added, there is a limit, and somebody named is no member. It counts no further than the limit.
+ * All that decisions need, in one round trip: the rules of the conversations $1, $2; the roles of the clients $5 in the conversations
+ * $3, $4; and how many members there are in $6, $7, counted no further than the limit, where there is one.
+ * A conversation's fact stands under no client, its number of members under the empty one.
  */
-const CONVERSATION = `
-  SELECT c.join_rule AS "joinRule", c.invite_rule AS "inviteRule", c.kick_rule AS "kickRule",
-    c.member_limit AS "memberLimit", named.roles,
-    CASE WHEN $4 AND c.member_limit IS NOT NULL AND named.found < cardinality($3::text[])
-      THEN (
-        SELECT count(*)::integer FROM (
-          SELECT FROM conversation_members m
-          WHERE m.app_id = c.app_id AND m.conversation_id = c.conversation_id LIMIT c.member_limit
-        ) AS counted
-      )
-      ELSE 0
-    END AS "memberCount"
-  FROM conversations c
-  CROSS JOIN LATERAL (
-    SELECT count(*) AS found, coalesce(json_agg(json_build_array(m.client_id, m.role)), '[]') AS roles
-    FROM conversation_members m
-    WHERE m.app_id = c.app_id AND m.conversation_id = c.conversation_id AND m.client_id = ANY ($3)
-  ) AS named
-  WHERE c.app_id = $1 AND c.conversation_id = $2`;
+const FACTS = `
+  SELECT app_id, conversation_id, NULL AS client_id, json_build_object(
+    'joinRule', join_rule, 'inviteRule', invite_rule, 'kickRule', kick_rule, 'memberLimit', member_limit
+  ) AS fact
+  FROM unnest($1::text[], $2::text[]) AS wanted (app_id, conversation_id)
+  JOIN conversations USING (app_id, conversation_id)
+  UNION ALL
+  SELECT app_id, conversation_id, client_id, to_json(role)
+  FROM unnest($3::text[], $4::text[], $5::text[]) AS wanted (app_id, conversation_id, client_id)
+  JOIN conversation_members USING (app_id, conversation_id, client_id)
+  UNION ALL
+  SELECT app_id, conversation_id, '', to_json((
+    SELECT count(*) FROM (
+      SELECT FROM conversation_members m
+      WHERE m.app_id = c.app_id AND m.conversation_id = c.conversation_id LIMIT c.member_limit
+    ) AS counted
+  ))
+  FROM unnest($6::text[], $7::text[]) AS wanted (app_id, conversation_id)
+  JOIN conversations c USING (app_id, conversation_id)
+  WHERE c.member_limit IS NOT NULL`;
 
-interface Row extends Omit<Conversation, 'roles'> {
-  readonly roles: [string, Role][];
+interface Row {
+  readonly app_id: string;
+  readonly conversation_id: string;
+  readonly client_id: string | null;
+  readonly fact: Rules | Role | number;
 }
 
 /** What the rules of conversations permit. */
 @Injectable()
 export class ConversationRules {
-  constructor(private readonly dataSource: DataSource) {}
+  private readonly rules: RowCache<Rules>;
+  private readonly roles: RowCache<Role>;
+  private readonly memberCounts: RowCache<number>;
+
+  constructor(
+    private readonly dataSource: DataSource,
+    feed: ChangeFeed,
+  ) {
+    const fetch = inBatches((keys) => this.fetch(keys));
+    this.rules = feed.cache({
+      name: 'conversations',
+      max: MAX_CONVERSATIONS,
+      keyParts: 2,
+      tables: ['conversations'],
+      fetch: fetch as FetchRow<Rules>,
+    });
+    this.roles = feed.cache({
+      name: 'roles',
+      max: MAX_ROLES,
+      keyParts: 3,
+      tables: ['conversation_members'],
+      fetch: fetch as FetchRow<Role>,
+    });
+    this.memberCounts = feed.cache({
+      name: 'member counts',
+      max: MAX_CONVERSATIONS,
+      keyParts: 2,
+      tables: ['conversations', 'conversation_members'],
+      fetch: (key) => (fetch as FetchRow<number>)(`${key}:`),
+    });
+  }
 
   /**
-   * No query where no rule can refuse, else one.
+   * No look-up where no rule can refuse.
    *
    * @throws {Problem} `not_permitted`, `conversation_unknown`, `conversation_full`
    */
@@ -48,22 +89,47 @@ export class ConversationRules {
     if (decision !== 'allowed') throw new Problem(decision, TOLD[decision]);
   }
 
-  private async lookUp({
-    action,
-    appId,
-    clientId,
-    conversationId,
-    members,
-  }: Operation): Promise<Conversation | null> {
-    const named = [...new Set([clientId, ...members])];
-    const [row] = await this.dataSource.query<Row[]>(CONVERSATION, [
-      appId,
-      conversationId,
-      named,
-      action === 'invite',
+  private async lookUp(operation: Operation): Promise<Conversation | null> {
+    const { action, appId, clientId, conversationId } = operation;
+    const key = `${appId}:${conversationId}`;
+    const named = [...new Set([clientId, ...operation.members])];
+    // What is missing of all this is fetched together.
+    const known = this.rules.get(key);
+    const mayBeLimited = known instanceof Promise || typeof known?.memberLimit === 'number';
+    const [rules, memberCount, ...roles] = await Promise.all([
+      known,
+      action === 'invite' && mayBeLimited ? this.memberCounts.get(key) : undefined,
+      ...named.map((id) => this.roles.get(`${key}:${id}`)),
     ]);
-    return row === undefined ? null : { ...row, roles: new Map(row.roles) };
+    if (rules === undefined) return null;
+    const members = named.flatMap((id, i) => {
+      const role = roles[i];
+      return role === undefined ? [] : [[id, role] as const];
+    });
+    return { ...rules, memberCount: memberCount ?? 0, roles: new Map(members) };
   }
+
+  private async fetch(keys: readonly string[]): Promise<Map<string, Row['fact']>> {
+    const wanted = keys.map((key) => key.split(':'));
+    const conversations = wanted.filter(([, , clientId]) => clientId === undefined);
+    const roles = wanted.filter(([, , clientId]) => clientId !== undefined && clientId !== '');
+    const counts = wanted.filter(([, , clientId]) => clientId === '');
+    const rows = await this.dataSource.query<Row[]>(FACTS, [
+      ...columns(conversations, 2),
+      ...columns(roles, 3),
+      ...columns(counts, 2),
+    ]);
+    return new Map(
+      rows.map(({ app_id, conversation_id, client_id, fact }) => [
+        `${app_id}:${conversation_id}${client_id === null ? '' : `:${client_id}`}`,
+        fact,
+      ]),
+    );
+  }
+}
+
+function columns(rows: readonly (readonly string[])[], count: number): (string | undefined)[][] {
+  return Array.from({ length: count }, (_, i) => rows.map((row) => row[i]));
 }
 
 const TOLD = {

@@ -16,12 +16,16 @@ export type Role = 'owner' | 'manager' | 'member';
 /** The ranks of DESIGN, "Who may do what"; who is no member ranks with anyone. */
 const RANK = { owner: 3, manager: 2, member: 1, anyone: 0 } as const;
 
-/** What is known about a registered conversation: its rules, and as much about its members as a decision needs. */
-export interface Conversation {
+/** The rules of a registered conversation. */
+export interface Rules {
   readonly joinRule: 'anyone' | 'invited';
   readonly inviteRule: Role | 'anyone';
   readonly kickRule: Role | 'anyone';
   readonly memberLimit: number | null;
+}
+
+/** A registered conversation: its rules, and as much about its members as a decision needs. */
+export interface Conversation extends Rules {
   /** The members there are, or `memberLimit` if that is less. Only looked at where somebody would be added to a limit. */
   readonly memberCount: number;
   /** The roles of the client and of the members named in the operation; who is missing is no member. */

@@ -2,7 +2,7 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 import { ImpatientClient } from './impatient-client.js';
 
 /** Milliseconds to wait for a connection, and then for an answer: beyond, the caller is told `unavailable` rather than kept. */
-const CONNECT_TIMEOUT = 2_000;
+export const CONNECT_TIMEOUT = 2_000;
 const QUERY_TIMEOUT = 2_000;
 
 /** Codes of Node and PostgreSQL (appendix A of its manual) which say that a server is not there, or refuses. */
@@ -39,6 +39,11 @@ export function adminOptions(url: string) {
 
 export function migrationOptions(url: string) {
   return { ...adminOptions(url), migrations: [`${import.meta.dirname}/../../migrations/*.js`] };
+}
+
+/** Where a data source that was made with one of these connects to. */
+export function urlOf(dataSource: DataSource): string {
+  return (dataSource.options as { readonly url: string }).url;
 }
 
 /** @throws {DatabaseError} */

@@ -12,11 +12,14 @@ import {
   type JWTVerifyOptions,
 } from 'jose';
 import { LRUCache } from 'lru-cache';
-import { Repository } from 'typeorm';
+import { In, Repository } from 'typeorm';
 import { SEALING_KEYS } from '../apps/app-registry.js';
 import { isId } from '../apps/ids.js';
 import { hmacSecretPurpose, open } from '../apps/sealing.js';
 import type { SealingKeys } from '../config/secrets-key.js';
+import { ChangeFeed } from '../database/change-feed.js';
+import { inBatches } from '../database/in-batches.js';
+import type { RowCache } from '../database/row-cache.js';
 import { Problem } from '../operations/problem.js';
 import { AppIdentity } from './app-identity.entity.js';
 import { clientIdIn } from './client-id-claim.js';
@@ -28,8 +31,8 @@ const CLOCK_TOLERANCE = 30;
 /** Verified tokens that are remembered, over all apps: a digest and a client id each, some 300 bytes. */
 const MAX_REMEMBERED = 50_000;
 
-/** Apps whose keys are kept at hand. */
-const MAX_KEY_SOURCES = 1_000;
+/** Apps whose settings and keys are kept at hand. */
+const MAX_APPS = 1_000;
 
 /** Where the keys of one app come from. */
 interface KeySource {
@@ -62,12 +65,28 @@ export interface VerifiedToken {
 export class TokenVerifier {
   private readonly logger = new Logger('Identity');
   private readonly remembered = new LRUCache<string, VerifiedToken>({ max: MAX_REMEMBERED });
-  private readonly keySources = new LRUCache<string, KeySource>({ max: MAX_KEY_SOURCES });
+  private readonly keySources = new LRUCache<string, KeySource>({ max: MAX_APPS });
+
+  private readonly settings: RowCache<AppIdentity>;
+  /** The settings as text, which is made once for each row that is remembered. */
+  private readonly rules = new WeakMap<AppIdentity, string>();
 
   constructor(
-    @InjectRepository(AppIdentity) private readonly settings: Repository<AppIdentity>,
+    @InjectRepository(AppIdentity) identities: Repository<AppIdentity>,
     @Inject(SEALING_KEYS) private readonly sealingKeys: SealingKeys,
-  ) {}
+    feed: ChangeFeed,
+  ) {
+    this.settings = feed.cache({
+      name: 'identity settings',
+      max: MAX_APPS,
+      keyParts: 1,
+      tables: ['app_identity'],
+      fetch: inBatches(async (appIds) => {
+        const rows = await identities.findBy({ appId: In(appIds) });
+        return new Map(rows.map((row) => [row.appId, row]));
+      }),
+    });
+  }
 
   /**
    * The client that a token is for. A token is verified once, and then remembered until it expires.
@@ -76,8 +95,8 @@ export class TokenVerifier {
    */
   async clientId(appId: string, token: string): Promise<string> {
     try {
-      const settings = await this.settings.findOneBy({ appId });
-      if (settings === null) {
+      const settings = await this.settings.get(appId);
+      if (settings === undefined) {
         throw new Error(`App ${appId} asks for tokens, and has no settings to verify them by`);
       }
       return (await this.verify(settings, token)).clientId;
@@ -90,7 +109,8 @@ export class TokenVerifier {
   /** @throws {TokenError} or any other error when the token cannot be judged. */
   async verify(settings: AppIdentity, token: string): Promise<VerifiedToken> {
     // All settings are part of the key: when they change, what was verified by the old ones is not found any more.
-    const rules = JSON.stringify(settings);
+    const rules = this.rules.get(settings) ?? JSON.stringify(settings);
+    this.rules.set(settings, rules);
     const digest = createHash('sha256').update(rules).update('\0').update(token).digest('base64');
     const known = this.remembered.get(digest);
     if (known !== undefined && known.expires + CLOCK_TOLERANCE > Date.now() / 1000) return known;

@@ -10,7 +10,7 @@ export class ConversionController {
   constructor(private readonly signatures: SignatureService) {}
 
   @SignatureRoute('conversion', 'Sign the opening of a conversation.')
-  conversion(@Req() { app, asked }: SignatureHttpRequest): Promise<SignatureAnswer> {
-    return this.signatures.sign(app, asked);
+  conversion(@Req() request: SignatureHttpRequest): Promise<SignatureAnswer> {
+    return this.signatures.sign(request);
   }
 }

@@ -10,7 +10,7 @@ export class InviteController {
   constructor(private readonly signatures: SignatureService) {}
 
   @SignatureRoute('invite', 'Sign adding members to a conversation, or, with no members, joining it.')
-  invite(@Req() { app, asked }: SignatureHttpRequest): Promise<SignatureAnswer> {
-    return this.signatures.sign(app, asked);
+  invite(@Req() request: SignatureHttpRequest): Promise<SignatureAnswer> {
+    return this.signatures.sign(request);
   }
 }

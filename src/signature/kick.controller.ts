@@ -10,7 +10,7 @@ export class KickController {
   constructor(private readonly signatures: SignatureService) {}
 
   @SignatureRoute('kick', 'Sign removing members from a conversation, or, with only the own id, leaving it.')
-  kick(@Req() { app, asked }: SignatureHttpRequest): Promise<SignatureAnswer> {
-    return this.signatures.sign(app, asked);
+  kick(@Req() request: SignatureHttpRequest): Promise<SignatureAnswer> {
+    return this.signatures.sign(request);
   }
 }

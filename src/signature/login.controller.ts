@@ -10,7 +10,7 @@ export class LoginController {
   constructor(private readonly signatures: SignatureService) {}
 
   @SignatureRoute('login', 'Sign a login.')
-  login(@Req() { app, asked }: SignatureHttpRequest): Promise<SignatureAnswer> {
-    return this.signatures.sign(app, asked);
+  login(@Req() request: SignatureHttpRequest): Promise<SignatureAnswer> {
+    return this.signatures.sign(request);
   }
 }

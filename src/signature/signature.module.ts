@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { AppsModule } from '../apps/apps.module.js';
 import { ConversationsModule } from '../conversations/conversations.module.js';
+import { ChangeFeedModule } from '../database/change-feed.module.js';
 import { IdentityModule } from '../identity/identity.module.js';
 import { ConversionController } from './conversion.controller.js';
 import { InviteController } from './invite.controller.js';
@@ -9,7 +10,7 @@ import { LoginController } from './login.controller.js';
 import { SignatureService } from './signature.service.js';
 
 @Module({
-  imports: [AppsModule, IdentityModule, ConversationsModule],
+  imports: [AppsModule, IdentityModule, ConversationsModule, ChangeFeedModule],
   controllers: [LoginController, ConversionController, InviteController, KickController],
   providers: [SignatureService],
 })

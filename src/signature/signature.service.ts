@@ -2,6 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { AppRegistry } from '../apps/app-registry.js';
 import type { App } from '../apps/app.entity.js';
 import { ConversationRules } from '../conversations/conversation-rules.js';
+import { type Moment, msSince } from '../database/moment.js';
+import { Problem } from '../operations/problem.js';
 import { ACTIONS, type ActionName, type MessageParts } from './actions.js';
 import { freshNonce } from './nonce.js';
 import { sign } from './sign.js';
@@ -20,6 +22,17 @@ export interface SignatureAnswer {
   signature: string;
 }
 
+/** Milliseconds: DESIGN's second for a change to be in force, less what the way of the answer takes. */
+const FRESH = 950;
+
+/** A request whom the guards let through. */
+export interface Judged {
+  readonly app: App;
+  readonly asked: Asked;
+  /** What was looked up for it takes in everything that was committed before this moment. */
+  readonly knownUntil: Moment;
+}
+
 @Injectable()
 export class SignatureService {
   constructor(
@@ -32,8 +45,14 @@ export class SignatureService {
    *
    * @throws {Problem} `not_permitted`, `conversation_unknown`, `conversation_full`, `unavailable`
    */
-  async sign(app: App, asked: Asked): Promise<SignatureAnswer> {
+  async sign({ app, asked, knownUntil }: Judged): Promise<SignatureAnswer> {
     await this.rules.requirePermitted(asked, app.membership);
+    if (msSince(knownUntil) > FRESH) {
+      throw new Problem(
+        'unavailable',
+        'The look-ups took so long that what they found may not hold any more.',
+      );
+    }
     const action = ACTIONS[asked.action];
     const now = nowMicroseconds();
     const parts: MessageParts = {

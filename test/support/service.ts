@@ -7,12 +7,15 @@ import { SEALING_KEYS } from '../../src/apps/app-registry.js';
 import { makeDemoApps } from '../../src/apps/demo-apps.js';
 import { masterKeyPurpose, seal } from '../../src/apps/sealing.js';
 import type { SealingKeys } from '../../src/config/secrets-key.js';
+import { ChangeFeed } from '../../src/database/change-feed.js';
 import { APPLICATION_OPTIONS, httpAdapter, setUpHttp } from '../../src/operations/http.js';
 import { makeDatabase, type TestDatabase } from './database.js';
 
 export interface TestService {
   readonly url: string;
+  /** What is written through it is in force when it returns. */
   readonly database: TestDatabase;
+  readonly feed: ChangeFeed;
   /** What the service seals with. */
   readonly sealingKeys: SealingKeys;
   /** What was logged, one entry a call. */
@@ -46,22 +49,37 @@ export async function startService(env: Record<string, string> = {}): Promise<Te
   setUpHttp(app);
   await app.listen(0, '127.0.0.1');
 
+  const feed = app.get(ChangeFeed);
+  /** Where it is not trusted nothing is remembered, and a change is in force as soon as it is committed. */
+  const inForce = async (): Promise<void> => {
+    if (feed.trusted) await feed.caughtUp().catch(() => undefined);
+  };
+  const query: TestDatabase['query'] = async (sql, values) => {
+    try {
+      return await database.query(sql, values);
+    } finally {
+      await inForce();
+    }
+  };
+
   const keys = app.get<SealingKeys>(SEALING_KEYS);
   await makeDemoApps(app.get(DataSource), keys);
+  await inForce();
 
   return {
     url: await app.getUrl(),
     sealingKeys: keys,
-    database,
+    database: { ...database, query },
+    feed,
     logged,
     async registerApp(appId, masterKey, columns = {}) {
       const all = { app_id: appId, name: appId, identity: 'none', ...columns };
       const places = Object.keys(all).map((_, index) => `$${index + 1}`);
-      await database.query(
+      await query(
         `INSERT INTO apps (${Object.keys(all).join()}) VALUES (${places.join()})`,
         Object.values(all),
       );
-      await database.query('INSERT INTO app_master_keys (app_id, version, sealed_key) VALUES ($1, 1, $2)', [
+      await query('INSERT INTO app_master_keys (app_id, version, sealed_key) VALUES ($1, 1, $2)', [
         appId,
         seal(masterKey, masterKeyPurpose(appId, 1), keys),
       ]);
