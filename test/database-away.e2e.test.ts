@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { startService, type TestService } from './support/service.js';
 import { proxyTo, type TcpProxy } from './support/tcp-proxy.js';
 import { makeDatabase, type TestDatabase } from './support/database.js';
@@ -12,7 +13,8 @@ beforeAll(async () => {
   network = await proxyTo(database.url);
   const url = new URL(database.url);
   url.port = String(network.port);
-  service = await startService({ DATABASE_URL: url.href, DATABASE_POOL_SIZE: '3' });
+  service = await startService({ DATABASE_URL: url.href, DATABASE_POOL_SIZE: '1' });
+  await vi.waitUntil(() => service.feed.trusted);
 });
 
 afterAll(async () => {
@@ -21,7 +23,11 @@ afterAll(async () => {
   await database.drop();
 });
 
-const status = async (): Promise<number> => (await fetch(`${service.url}/signature/login/1/a`)).status;
+let clients = 0;
+
+/** Asks for a client of whom nothing is remembered. */
+const login = (): Promise<Response> => fetch(`${service.url}/signature/login/1/client-${++clients}`);
+const status = async (): Promise<number> => (await login()).status;
 
 it('a connection that went dead costs one refusal, and the next caller gets a new one', async () => {
   expect(await status()).toBe(200);
@@ -31,12 +37,33 @@ it('a connection that went dead costs one refusal, and the next caller gets a ne
 });
 
 it('a network that lets nothing through is 503 unavailable, and needs no restart when it is back', async () => {
+  await vi.waitUntil(() => service.feed.trusted);
   expect(await status()).toBe(200);
   network.stopForwarding();
-  const response = await fetch(`${service.url}/signature/login/1/a`);
+  const response = await login();
   expect(response.status).toBe(503);
   expect(response.headers.get('retry-after')).toBe('1');
   expect(await response.json()).toMatchObject({ code: 'unavailable' });
+  // By now not even what was remembered is answered.
+  expect((await fetch(`${service.url}/signature/login/1/client-1`)).status).toBe(503);
   network.forwardAgain();
   expect(await status()).toBe(200);
+  await vi.waitUntil(() => service.feed.trusted, { timeout: 10_000 });
 });
+
+it('look-ups that together take a second are no ground to sign on', async () => {
+  await vi.waitUntil(() => service.feed.trusted);
+  await database.query('BEGIN; LOCK client_bans');
+  const answer = login();
+  // It waits for the lock; when it has it, it reads what holds, but the app was looked up before.
+  await vi.waitUntil(async () => (await waiting()) > 0);
+  await sleep(1_000);
+  await database.query('COMMIT');
+  expect(await (await answer).json()).toMatchObject({ code: 'unavailable' });
+  expect(await status()).toBe(200);
+});
+
+/** How many look-ups wait for a lock. */
+async function waiting(): Promise<number> {
+  return (await database.query(`SELECT FROM pg_locks WHERE NOT granted`)).length;
+}

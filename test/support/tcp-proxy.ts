@@ -6,6 +6,8 @@ export interface TcpProxy {
   readonly port: number;
   /** From now on nothing is forwarded, on the connections there are and, unless told otherwise, on new ones. */
   stopForwarding(options?: { newConnections: boolean }): void;
+  /** From now on nothing is forwarded on the connections there are over which the client has sent this. Returns how many those are. */
+  stopForwardingWhere(sent: string): number;
   forwardAgain(): void;
   close(): Promise<void>;
 }
@@ -14,9 +16,17 @@ export interface TcpProxy {
 export async function proxyTo(url: string): Promise<TcpProxy> {
   const target = new URL(url);
   const sockets = new Set<Socket>();
+  const pairs = new Set<{ ends: readonly Socket[]; sent: string }>();
   let swallowNew = false;
-  const pair = (client: Socket): void => {
+  const forward = (client: Socket): void => {
     const server = connect(Number(target.port || 5432), target.hostname);
+    const pair = { ends: [client, server], sent: '' };
+    pairs.add(pair);
+    client.on('data', (chunk) => {
+      // What a connection is for is known by how it begins.
+      if (pair.sent.length < 10_000) pair.sent += chunk.toString('latin1');
+    });
+    client.on('close', () => pairs.delete(pair));
     for (const [from, to] of [
       [client, server],
       [server, client],
@@ -31,13 +41,18 @@ export async function proxyTo(url: string): Promise<TcpProxy> {
       if (swallowNew) from.unpipe().pause();
     }
   };
-  const listener = createServer(pair).listen(0, '127.0.0.1');
+  const listener = createServer(forward).listen(0, '127.0.0.1');
   await once(listener, 'listening');
   return {
     port: (listener.address() as AddressInfo).port,
     stopForwarding({ newConnections } = { newConnections: true }) {
       swallowNew = newConnections;
       for (const socket of sockets) socket.unpipe().pause();
+    },
+    stopForwardingWhere(sent) {
+      const stopped = [...pairs].filter((pair) => pair.sent.includes(sent));
+      for (const { ends } of stopped) for (const socket of ends) socket.unpipe().pause();
+      return stopped.length;
     },
     forwardAgain() {
       swallowNew = false;
