@@ -63,6 +63,8 @@ export class AnnounceChanges1795392000003 implements MigrationInterface {
         await queryRunner.query(`
           CREATE TRIGGER announce_${event.toLowerCase()} AFTER ${event} ON ${table} ${rows}
           FOR EACH STATEMENT EXECUTE FUNCTION announce_change(${columns.map((column) => `'${column}'`).join(', ')})`);
+        // Also for a session that switches triggers off by session_replication_role.
+        await queryRunner.query(`ALTER TABLE ${table} ENABLE ALWAYS TRIGGER announce_${event.toLowerCase()}`);
       }
     }
   }

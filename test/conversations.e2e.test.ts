@@ -136,6 +136,8 @@ describe('a ban', () => {
       await ban(app, 'banned');
       await ban(app, 'banned-today', '1 day');
       await ban(app, 'was-banned', '-1 second');
+      // Later than any moment that JavaScript knows.
+      await ban(app, 'banned-for-ages', '290000 years');
     }
     await register('required', 'banned-here', { join_rule: 'anyone' }, { banned: 'owner', alice: 'owner' });
   });
@@ -146,6 +148,7 @@ describe('a ban', () => {
     const as = (client: string): string => path.replace('A', 'off').replaceAll('C', client);
     expect(await ask(as('banned'))).toBe('client_banned');
     expect(await ask(as('banned-today'))).toBe('client_banned');
+    expect(await ask(as('banned-for-ages'))).toBe('client_banned');
     expect(await ask(as('was-banned'))).toBe('allowed');
     expect(await ask(as('banned').replace('off', 'where-registered')), 'in another app').toBe('allowed');
   });
@@ -218,9 +221,11 @@ describe('the round trips to PostgreSQL, beside the one for the app and its keys
   const members = Array.from({ length: 500 }, (_, index) => `member-${String(index).padStart(3, '0')}`);
   const [first = ''] = members;
 
+  const isHeartbeat = (sql: unknown): boolean => typeof sql === 'string' && sql.includes('pg_trigger');
+
   /** What the service asked on behalf of requests. */
   const asked = (): unknown[] =>
-    queries.mock.calls.map(([sql]) => sql as unknown).filter((sql) => sql !== 'SELECT 1 AS heartbeat');
+    queries.mock.calls.map(([sql]) => sql as unknown).filter((sql) => !isHeartbeat(sql));
 
   async function forgetEverything(): Promise<void> {
     for (const table of ['apps', 'client_bans', 'conversations', 'conversation_members']) {
@@ -306,6 +311,31 @@ describe('a limit of members', () => {
     await limit(1);
     expect(await ask('invite/required/me/elastic/carol')).toBe('conversation_full');
   });
+});
+
+it('a limit is not compared with a number of members that was counted up to another one', async () => {
+  await register(
+    'required',
+    'shrinking',
+    { member_limit: 3 },
+    { me: 'owner', bob: 'member', carol: 'member' },
+  );
+  expect(await ask('kick/required/me/shrinking/bob')).toBe('allowed');
+  const told = await service.database.query<{ definition: string }>(
+    `SELECT pg_get_functiondef('announce_change'::regproc) AS definition`,
+  );
+  // The limit of 3 stays remembered, as in the moment before a change is heard.
+  await service.database.query(
+    'CREATE OR REPLACE FUNCTION announce_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$',
+  );
+  try {
+    await service.database.query(
+      `UPDATE conversations SET member_limit = 1 WHERE conversation_id = 'shrinking'`,
+    );
+    expect(await ask('invite/required/me/shrinking/dave')).toBe('conversation_full');
+  } finally {
+    await service.database.query(told[0]?.definition ?? '');
+  }
 });
 
 it('a conversation that is deleted while requests run is from then on none', async () => {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startService, type TestService } from './support/service.js';
 import { proxyTo, type TcpProxy } from './support/tcp-proxy.js';
 import { makeDatabase, type TestDatabase } from './support/database.js';
@@ -51,16 +51,30 @@ it('a network that lets nothing through is 503 unavailable, and needs no restart
   await vi.waitUntil(() => service.feed.trusted, { timeout: 10_000 });
 });
 
-it('look-ups that together take a second are no ground to sign on', async () => {
-  await vi.waitUntil(() => service.feed.trusted);
-  await database.query('BEGIN; LOCK client_bans');
-  const answer = login();
-  // It waits for the lock; when it has it, it reads what holds, but the app was looked up before.
-  await vi.waitUntil(async () => (await waiting()) > 0);
-  await sleep(1_000);
-  await database.query('COMMIT');
-  expect(await (await answer).json()).toMatchObject({ code: 'unavailable' });
-  expect(await status()).toBe(200);
+describe('look-ups that together take a second', () => {
+  /** Asks while a lock keeps the look-up of the ban waiting, though it reads what holds when it gets it: the app was looked up before. */
+  async function askSlowly(ask: () => Promise<Response>): Promise<unknown> {
+    await vi.waitUntil(() => service.feed.trusted, { timeout: 10_000 });
+    await database.query('BEGIN; LOCK client_bans');
+    const answer = ask();
+    await vi.waitUntil(async () => (await waiting()) > 0);
+    // To the passing of a second nothing else can be awaited.
+    await sleep(1_000);
+    await database.query('COMMIT');
+    return (await answer).json();
+  }
+
+  it('are no ground to sign on', async () => {
+    expect(await askSlowly(login)).toMatchObject({ code: 'unavailable' });
+    expect(await status()).toBe(200);
+  });
+
+  it('are no ground to refuse on', async () => {
+    await database.query(`INSERT INTO client_bans VALUES ('1', 'banned')`);
+    const ask = (): Promise<Response> => fetch(`${service.url}/signature/login/1/banned`);
+    expect(await askSlowly(ask)).toMatchObject({ code: 'unavailable' });
+    expect(await (await ask()).json()).toMatchObject({ code: 'client_banned' });
+  });
 });
 
 /** How many look-ups wait for a lock. */

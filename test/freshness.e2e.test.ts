@@ -249,7 +249,9 @@ describe('no answer of two processes contradicts what was committed a second bef
 });
 
 it('a change of which nobody is told would be noticed by these tests', async () => {
-  await database.query('ALTER TABLE client_bans DISABLE TRIGGER USER');
+  await database.query(
+    'CREATE OR REPLACE FUNCTION announce_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$',
+  );
   await Promise.all(services.map(({ url }) => ask(url, 'login/shop/to-ban-0')));
   await database.query(`INSERT INTO client_bans (app_id, client_id) VALUES ('shop', 'to-ban-0')`);
   await sleep(IN_FORCE);

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CompactEncrypt, CompactSign, EncryptJWT, exportSPKI, type JWK, SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { hmacSecretPurpose, seal } from '../src/apps/sealing.js';
@@ -754,6 +755,21 @@ describe('the keys that an issuer publishes', () => {
     release();
     await Promise.all(signed);
     expect(publisher.requests).toHaveLength(1);
+    await publisher.close();
+  });
+
+  it('may take a second to come, and then the caller is judged by what holds by then', async () => {
+    const publisher = await startIssuer(key);
+    const appId = await makeApp({ algorithms: ['ES256'], jwks_uri: publisher.url });
+    const release = publisher.hold();
+    const asked = publisher.asked();
+    const signed = expectSigned(appId, 'alice', await tokenFor(key, 'alice'));
+    const refused = expectRefused(login(appId, 'alice'), 'identity_mismatch', await tokenFor(key, 'bob'));
+    await asked;
+    // To the passing of a second nothing else can be awaited.
+    await sleep(1_000);
+    release();
+    await Promise.all([signed, refused]);
     await publisher.close();
   });
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type ProblemCode, type ProblemDetails, PROBLEMS } from '../src/operations/problem.js';
 import { masterKeyPurpose, seal } from '../src/apps/sealing.js';
 import { rawRequest } from './support/raw-request.js';
@@ -253,6 +253,7 @@ describe('what the service cannot do is 503 unavailable, explained in the log an
   it('a database that refuses to answer, and it recovers', async () => {
     await service.database.query('ALTER TABLE apps RENAME TO apps_away');
     try {
+      await vi.waitUntil(() => !service.feed.trusted, { timeout: 10_000 });
       const problem = await refused('/signature/login/1/a', 'unavailable');
       expect(problem.detail).toBe('The service cannot answer right now.');
       expect(service.logged.find((entry) => entry.includes(problem.request_id))).toContain(

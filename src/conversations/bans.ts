@@ -8,14 +8,16 @@ import { mustNotBeBanned, type Operation, refusedByBan } from './decision.js';
 
 const MAX_REMEMBERED = 200_000;
 
+// PostgreSQL's time reaches farther than a JavaScript Date, which beyond would be none.
 const BANS = `
-  SELECT app_id AS "appId", client_id AS "clientId", banned_until AS "until"
+  SELECT app_id AS "appId", client_id AS "clientId",
+    coalesce((extract(epoch FROM banned_until) * 1000)::float8, 'infinity') AS "end"
   FROM unnest($1::text[], $2::text[]) AS wanted (app_id, client_id) JOIN client_bans USING (app_id, client_id)`;
 
 interface Row {
   readonly appId: string;
   readonly clientId: string;
-  readonly until: Date | null;
+  readonly end: number;
 }
 
 /** Who is banned from an app. */
@@ -67,8 +69,6 @@ export class Bans {
       pairs.map(([appId]) => appId),
       pairs.map(([, clientId]) => clientId),
     ]);
-    return new Map(
-      rows.map(({ appId, clientId, until }) => [`${appId}:${clientId}`, until?.getTime() ?? Infinity]),
-    );
+    return new Map(rows.map(({ appId, clientId, end }) => [`${appId}:${clientId}`, end]));
   }
 }

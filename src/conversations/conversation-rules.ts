@@ -12,7 +12,8 @@ const MAX_ROLES = 200_000;
 
 /**
  * All that decisions need, in one round trip: the rules of the conversations $1, $2; the roles of the clients $5 in the conversations
- * $3, $4; and how many members there are in $6, $7, counted no further than the limit, where there is one.
+ * $3, $4; and how many members there are in $6, $7, counted no further than the limit, with the limit that was meant, so that no
+ * limit is compared with a number that was counted up to another one.
  * A conversation's fact stands under no client, its number of members under the empty one.
  */
 const FACTS = `
@@ -26,21 +27,27 @@ const FACTS = `
   FROM unnest($3::text[], $4::text[], $5::text[]) AS wanted (app_id, conversation_id, client_id)
   JOIN conversation_members USING (app_id, conversation_id, client_id)
   UNION ALL
-  SELECT app_id, conversation_id, '', to_json((
-    SELECT count(*) FROM (
-      SELECT FROM conversation_members m
-      WHERE m.app_id = c.app_id AND m.conversation_id = c.conversation_id LIMIT c.member_limit
-    ) AS counted
-  ))
+  SELECT app_id, conversation_id, '', json_build_object('memberLimit', member_limit, 'memberCount',
+    CASE WHEN member_limit IS NULL THEN 0 ELSE (
+      SELECT count(*) FROM (
+        SELECT FROM conversation_members m
+        WHERE m.app_id = c.app_id AND m.conversation_id = c.conversation_id LIMIT c.member_limit
+      ) AS counted
+    ) END
+  )
   FROM unnest($6::text[], $7::text[]) AS wanted (app_id, conversation_id)
-  JOIN conversations c USING (app_id, conversation_id)
-  WHERE c.member_limit IS NOT NULL`;
+  JOIN conversations c USING (app_id, conversation_id)`;
+
+type Places = Pick<Conversation, 'memberLimit' | 'memberCount'>;
+
+/** Of a conversation to which nobody is added, or as many as want to be. */
+const UNLIMITED: Places = { memberLimit: null, memberCount: 0 };
 
 interface Row {
   readonly app_id: string;
   readonly conversation_id: string;
   readonly client_id: string | null;
-  readonly fact: Rules | Role | number;
+  readonly fact: Rules | Role | Places;
 }
 
 /** What the rules of conversations permit. */
@@ -48,7 +55,7 @@ interface Row {
 export class ConversationRules {
   private readonly rules: RowCache<Rules>;
   private readonly roles: RowCache<Role>;
-  private readonly memberCounts: RowCache<number>;
+  private readonly places: RowCache<Places>;
 
   constructor(
     private readonly dataSource: DataSource,
@@ -69,12 +76,12 @@ export class ConversationRules {
       tables: ['conversation_members'],
       fetch: fetch as FetchRow<Role>,
     });
-    this.memberCounts = feed.cache({
+    this.places = feed.cache({
       name: 'member counts',
       max: MAX_CONVERSATIONS,
       keyParts: 2,
       tables: ['conversations', 'conversation_members'],
-      fetch: (key) => (fetch as FetchRow<number>)(`${key}:`),
+      fetch: (key) => (fetch as FetchRow<Places>)(`${key}:`),
     });
   }
 
@@ -96,17 +103,17 @@ export class ConversationRules {
     // What is missing of all this is fetched together.
     const known = this.rules.get(key);
     const mayBeLimited = known instanceof Promise || typeof known?.memberLimit === 'number';
-    const [rules, memberCount, ...roles] = await Promise.all([
+    const [rules, places, ...roles] = await Promise.all([
       known,
-      action === 'invite' && mayBeLimited ? this.memberCounts.get(key) : undefined,
+      action === 'invite' && mayBeLimited ? this.places.get(key) : UNLIMITED,
       ...named.map((id) => this.roles.get(`${key}:${id}`)),
     ]);
-    if (rules === undefined) return null;
+    if (rules === undefined || places === undefined) return null;
     const members = named.flatMap((id, i) => {
       const role = roles[i];
       return role === undefined ? [] : [[id, role] as const];
     });
-    return { ...rules, memberCount: memberCount ?? 0, roles: new Map(members) };
+    return { ...rules, ...places, roles: new Map(members) };
   }
 
   private async fetch(keys: readonly string[]): Promise<Map<string, Row['fact']>> {

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { Client } from 'pg';
 import { DataSource } from 'typeorm';
+import { CuttableClient } from './cuttable-client.js';
 import { CONNECT_TIMEOUT, urlOf } from './data-source.js';
 import type { FetchRow } from './in-batches.js';
 import { msSince, type Moment, now } from './moment.js';
@@ -14,6 +14,23 @@ const CHANNEL = 'im_signature_changes';
 
 /** A notice that this process sends to have it come back. */
 const ECHO = 'echo ';
+
+/**
+ * How many triggers tell of changes in the tables $1, and a text that is another one when any of them was switched off meanwhile,
+ * even if it is on again: PostgreSQL stamps each row of its catalogue with the transaction that wrote it (xmin).
+ */
+const HEARTBEAT = `
+  SELECT count(*)::int AS triggers, string_agg(t.oid || ' ' || t.xmin, ',' ORDER BY t.oid) AS stamps
+  FROM unnest($1::text[]) AS name JOIN pg_trigger t ON t.tgrelid = to_regclass(name)
+  WHERE t.tgfoid = to_regproc('announce_change') AND t.tgenabled IN ('O', 'A')`;
+
+interface Heartbeat {
+  readonly triggers: number;
+  readonly stamps: string | null;
+}
+
+/** One for each of INSERT, UPDATE, DELETE and TRUNCATE. */
+const TRIGGERS_PER_TABLE = 4;
 
 /** Milliseconds from the answer to a heartbeat to the next one. */
 const HEARTBEAT_INTERVAL = 200;
@@ -61,7 +78,7 @@ export class ChangeFeed implements OnApplicationBootstrap, OnApplicationShutdown
   private readonly logger = new Logger('ChangeFeed');
   private readonly forgetting = new Map<string, { cache: Forgets; keyParts: number }[]>();
   private readonly echoes = new Map<string, { resolve: () => void; reject: (error: Error) => void }>();
-  private client: Client | undefined;
+  private client: CuttableClient | undefined;
   private provenAt: Moment | undefined;
   private deadline: NodeJS.Timeout | undefined;
   private retry: NodeJS.Timeout | undefined;
@@ -78,11 +95,8 @@ export class ChangeFeed implements OnApplicationBootstrap, OnApplicationShutdown
   }
 
   onApplicationShutdown(): void {
-    const { client } = this;
-    this.forgetAll();
     for (const timer of [this.report, this.retry]) clearTimeout(timer);
-    // Whoever is at the other end of a dead network must not hold up the end.
-    void client?.end();
+    this.forgetAll();
   }
 
   /** A cache that is used while this is `trusted`; before the start, and without one, it never is. */
@@ -115,14 +129,34 @@ export class ChangeFeed implements OnApplicationBootstrap, OnApplicationShutdown
   }
 
   private async listen(): Promise<void> {
-    const client = new Client({
+    let client: CuttableClient | undefined;
+    try {
+      client = this.newClient('im-signature changes');
+      this.client = client;
+      this.follow(client);
+      this.setDeadline(client, 2 * CONNECT_TIMEOUT, 'no notice comes through to the connection that listens');
+      await client.connect();
+      await client.query(`LISTEN ${CHANNEL}`);
+      // A pooler between here and PostgreSQL may let LISTEN pass, and keep the notices.
+      await this.echo();
+      await this.beat(client);
+    } catch (error) {
+      this.lose(client, messageOf(error));
+    }
+  }
+
+  /** @throws when what the URL names, such as a file of certificates, cannot be read. */
+  private newClient(name: string): CuttableClient {
+    return new CuttableClient({
       connectionString: urlOf(this.dataSource),
       connectionTimeoutMillis: CONNECT_TIMEOUT,
-      application_name: 'im-signature changes',
+      application_name: name,
     });
-    this.client = client;
+  }
+
+  private follow(client: CuttableClient): void {
     client.on('error', (error) => {
-      this.lose(client, error.message);
+      this.lose(client, messageOf(error));
     });
     client.on('end', () => {
       this.lose(client, 'the connection has ended');
@@ -130,30 +164,31 @@ export class ChangeFeed implements OnApplicationBootstrap, OnApplicationShutdown
     client.on('notification', ({ payload = '' }) => {
       if (this.client === client) this.hear(payload);
     });
-    this.setDeadline(client, 2 * CONNECT_TIMEOUT, 'no notice comes through to the connection that listens');
-    try {
-      await client.connect();
-      await client.query(`LISTEN ${CHANNEL}`);
-      // A pooler between here and PostgreSQL may let LISTEN pass, and keep the notices.
-      await this.echo();
-      await this.beat(client);
-    } catch (error) {
-      this.lose(client, (error as Error).message);
-    }
   }
 
-  private async beat(client: Client): Promise<void> {
+  private async beat(client: CuttableClient): Promise<void> {
+    const tables = [...this.forgetting.keys()];
+    let first: Heartbeat | undefined;
     while (this.client === client) {
       const sent = now();
-      await client.query('SELECT 1 AS heartbeat');
-      // An answer that comes too late proves nothing any more about the time before.
-      if (this.client !== client || (this.provenAt !== undefined && !this.trusted)) return;
+      const [heartbeat] = (await client.query<Heartbeat>(HEARTBEAT, [tables])).rows;
+      if (heartbeat?.triggers !== TRIGGERS_PER_TABLE * tables.length) {
+        throw new Error('not all triggers of the migration announce-changes are there and enabled');
+      }
+      first ??= heartbeat;
+      if (heartbeat.stamps !== first.stamps) {
+        throw new Error('the triggers that tell of changes were changed');
+      }
+      // An answer that comes too late proves nothing any more, whatever was asked before.
+      if (msSince(sent) >= LEASE || (this.provenAt !== undefined && !this.trusted)) {
+        throw new Error(UNANSWERED);
+      }
       this.prove(client, sent);
       await sleep(HEARTBEAT_INTERVAL, undefined, { ref: false });
     }
   }
 
-  private prove(client: Client, sent: Moment): void {
+  private prove(client: CuttableClient, sent: Moment): void {
     if (this.provenAt === undefined) {
       this.logger.log('Changes are heard: what was looked up is remembered.');
       this.fault = undefined;
@@ -162,17 +197,17 @@ export class ChangeFeed implements OnApplicationBootstrap, OnApplicationShutdown
     this.setDeadline(client, LEASE - msSince(sent), UNANSWERED);
   }
 
-  private setDeadline(client: Client, ms: number, reason: string): void {
+  private setDeadline(client: CuttableClient, ms: number, reason: string): void {
     clearTimeout(this.deadline);
     this.deadline = setTimeout(() => {
       this.lose(client, reason);
     }, ms);
   }
 
-  private lose(client: Client | undefined, reason: string): void {
-    if (client === undefined || this.client !== client) return;
+  /** @param client undefined: there was none yet. */
+  private lose(client: CuttableClient | undefined, reason: string): void {
+    if (this.client !== client) return;
     this.forgetAll();
-    void client.end();
     if (this.fault !== reason) {
       this.logger.warn(`Changes are not heard, so that every request asks PostgreSQL: ${reason}`);
     }
@@ -181,8 +216,10 @@ export class ChangeFeed implements OnApplicationBootstrap, OnApplicationShutdown
   }
 
   private forgetAll(): void {
+    const { client } = this;
     this.client = undefined;
     this.provenAt = undefined;
+    client?.cut();
     clearTimeout(this.deadline);
     for (const cache of this.caches) cache.forgetAll();
     for (const { reject } of this.echoes.values()) reject(new Error('nothing is heard of changes'));
@@ -198,22 +235,50 @@ export class ChangeFeed implements OnApplicationBootstrap, OnApplicationShutdown
       this.lose(this.client, 'a notice cannot be read');
       return;
     }
-    for (const { cache, keyParts } of this.forgetting.get(notice.table) ?? []) {
+    const forgetting = this.forgetting.get(notice.table);
+    if (forgetting === undefined) {
+      // One of the tables may have another name for the moment.
+      for (const cache of this.caches) cache.forgetAll();
+      return;
+    }
+    for (const { cache, keyParts } of forgetting) {
       if (notice.keys === null) cache.forgetAll();
       else for (const key of notice.keys) cache.forget(key.slice(0, keyParts).join(':'));
     }
   }
 
-  /** Sends a notice through another connection, and waits until it comes back: notices come in the order of the commits. */
+  /**
+   * Sends a notice through another connection, and waits until it comes back: notices come in the order of the commits.
+   * The connection is none of the pool, where requests may stand in line.
+   */
   private async echo(): Promise<void> {
     const payload = ECHO + randomUUID();
     const echoed = new Promise<void>((resolve, reject) => {
       this.echoes.set(payload, { resolve, reject });
     });
     try {
-      await Promise.all([this.dataSource.query('SELECT pg_notify($1, $2)', [CHANNEL, payload]), echoed]);
+      await Promise.all([this.send(payload), echoed]);
     } finally {
       this.echoes.delete(payload);
     }
   }
+
+  private async send(payload: string): Promise<void> {
+    const sender = this.newClient('im-signature echo');
+    sender.on('error', () => {
+      // It ends what is awaited here, which says so.
+    });
+    try {
+      await sender.connect();
+      await sender.query('SELECT pg_notify($1, $2)', [CHANNEL, payload]);
+    } finally {
+      sender.cut();
+    }
+  }
+}
+
+/** Node gives no message where several addresses failed. */
+function messageOf(error: unknown): string {
+  const { message, code } = error as NodeJS.ErrnoException;
+  return message || (code ?? 'it failed');
 }

@@ -55,7 +55,9 @@ export class RowCache<V extends Remembered> {
     return `${this.name}: ${this.rows.size} remembered, ${rate} % of ${hits + misses} look-ups without a query`;
   }
 
-  private lookUp(key: string): Promise<V | undefined> {
+  private lookUp(asked: string): Promise<V | undefined> {
+    // A part of a URL, as V8 keeps it, holds on to all of the URL, which may be 64 KiB; a copy does not.
+    const key = Buffer.from(asked, 'utf16le').toString('utf16le');
     const row = this.fetch(key);
     this.underWay.set(key, row);
     row.then(

@@ -23,9 +23,14 @@ export class ClientIdentityGuard implements CanActivate {
 
   private async isClient(request: AppRequest, context: ExecutionContext): Promise<boolean> {
     const began = now();
-    await this.requireClient(request);
-    if (msSince(began) < KEPT_WAITING) return true;
-    // The token is remembered by now, and judged anew only if the settings have changed.
+    try {
+      await this.requireClient(request);
+      if (msSince(began) < KEPT_WAITING) return true;
+    } catch (error) {
+      const judged = error instanceof Problem && error.code !== 'unavailable';
+      if (!judged || msSince(began) < KEPT_WAITING) throw error;
+    }
+    // The issuer's keys are at hand by now, so that judging by the settings of this moment takes no time.
     await this.apps.canActivate(context);
     await this.requireClient(request);
     return true;

@@ -1,4 +1,4 @@
-import { applyDecorators, Get, Header, UseGuards } from '@nestjs/common';
+import { applyDecorators, Get, Header, UseFilters, UseGuards } from '@nestjs/common';
 import {
   ApiBearerAuth,
   ApiExtraModels,
@@ -16,6 +16,7 @@ import { ClientIdentityGuard } from '../identity/client-identity.guard.js';
 import { ProblemDocument, problemResponses } from '../operations/problem-document.js';
 import { type Action, ACTIONS, type ActionName } from './actions.js';
 import { AskedGuard, SignsAction } from './asked.guard.js';
+import { FreshRefusalsFilter } from './fresh-refusals.filter.js';
 import { SortedMembersGuard } from './sorted-members.guard.js';
 
 const ID = { type: 'string', minLength: 1, maxLength: MAX_ID_LENGTH, pattern: '^[^:]+$' } as const;
@@ -48,6 +49,7 @@ export function SignatureRoute(name: ActionName, summary: string): MethodDecorat
   return applyDecorators(
     Get([pathOf(documented), pathOf(documented.slice(0, -1))]),
     SignsAction(name),
+    UseFilters(FreshRefusalsFilter),
     UseGuards(AskedGuard, AppGuard, ClientIdentityGuard, BansGuard, SortedMembersGuard),
     Header('Cache-Control', 'no-store'),
     ApiExtraModels(ProblemDocument),

@@ -2,9 +2,9 @@ import { Injectable } from '@nestjs/common';
 import { AppRegistry } from '../apps/app-registry.js';
 import type { App } from '../apps/app.entity.js';
 import { ConversationRules } from '../conversations/conversation-rules.js';
-import { type Moment, msSince } from '../database/moment.js';
-import { Problem } from '../operations/problem.js';
+import type { Moment } from '../database/moment.js';
 import { ACTIONS, type ActionName, type MessageParts } from './actions.js';
+import { isFresh, staleLookUps } from './freshness.js';
 import { freshNonce } from './nonce.js';
 import { sign } from './sign.js';
 import type { Asked } from './signature-request.js';
@@ -21,9 +21,6 @@ export interface SignatureAnswer {
   nonce: string;
   signature: string;
 }
-
-/** Milliseconds: DESIGN's second for a change to be in force, less what the way of the answer takes. */
-const FRESH = 950;
 
 /** A request whom the guards let through. */
 export interface Judged {
@@ -47,12 +44,7 @@ export class SignatureService {
    */
   async sign({ app, asked, knownUntil }: Judged): Promise<SignatureAnswer> {
     await this.rules.requirePermitted(asked, app.membership);
-    if (msSince(knownUntil) > FRESH) {
-      throw new Problem(
-        'unavailable',
-        'The look-ups took so long that what they found may not hold any more.',
-      );
-    }
+    if (!isFresh(knownUntil)) throw staleLookUps();
     const action = ACTIONS[asked.action];
     const now = nowMicroseconds();
     const parts: MessageParts = {

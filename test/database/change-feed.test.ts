@@ -1,3 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Client } from 'pg';
 import type { DataSource } from 'typeorm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -6,6 +9,10 @@ import { connect, serviceOptions } from '../../src/database/data-source.js';
 import { inBatches } from '../../src/database/in-batches.js';
 import type { RowCache } from '../../src/database/row-cache.js';
 import { makeDatabase, type TestDatabase } from '../support/database.js';
+import { proxyTo } from '../support/tcp-proxy.js';
+
+/** How long at most is waited for what has to happen. */
+const WITHIN = { timeout: 10_000 };
 
 let database: TestDatabase;
 let dataSource: DataSource;
@@ -52,8 +59,15 @@ beforeEach(async () => {
       return new Map(rows.map(({ key, reason }) => [key, reason]));
     }),
   });
+  feed.cache({
+    name: 'names',
+    max: 1,
+    keyParts: 1,
+    tables: ['apps'],
+    fetch: () => Promise.resolve(undefined),
+  });
   feed.onApplicationBootstrap();
-  await vi.waitUntil(() => feed.trusted);
+  await vi.waitUntil(() => feed.trusted, WITHIN);
 });
 
 afterEach(() => {
@@ -238,10 +252,10 @@ describe('a notice', () => {
       await feed.caughtUp();
       await reasons.get('1:alice');
       await database.query(`SELECT pg_notify('im_signature_changes', $1)`, [payload]);
-      await vi.waitUntil(() => !feed.trusted);
+      await vi.waitUntil(() => !feed.trusted, WITHIN);
       await reasons.get('1:alice');
       expect(queries).toHaveLength(2);
-      await vi.waitUntil(() => feed.trusted);
+      await vi.waitUntil(() => feed.trusted, WITHIN);
     },
   );
 });
@@ -252,13 +266,11 @@ describe('while changes are not heard', () => {
     await feed.caughtUp();
     await reasons.get('1:alice');
     expect(await killListeners()).toBe(1);
-    await vi.waitUntil(() => !feed.trusted);
-    // Nobody tells of this change.
-    await database.query('ALTER TABLE client_bans DISABLE TRIGGER USER');
+    await vi.waitUntil(() => !feed.trusted, WITHIN);
+    // Nobody is told of this change.
     await ban('alice', 'late');
-    await database.query('ALTER TABLE client_bans ENABLE TRIGGER USER');
     expect(await reasons.get('1:alice')).toBe('late');
-    await vi.waitUntil(() => feed.trusted);
+    await vi.waitUntil(() => feed.trusted, WITHIN);
     expect(await reasons.get('1:alice')).toBe('late');
   });
 
@@ -269,11 +281,105 @@ describe('while changes are not heard', () => {
     expect(queries).toHaveLength(2);
   });
 
+  it('because its URL names a certificate that is not there, the service goes on', async () => {
+    const url = `${database.url}?sslmode=verify-full&sslrootcert=/not/there.pem`;
+    const lame = new ChangeFeed({ options: { url } } as unknown as DataSource);
+    lame.onApplicationBootstrap();
+    await sleep(1_000);
+    expect(lame.trusted).toBe(false);
+    lame.onApplicationShutdown();
+  });
+
+  it('since a server went away without a word, it is heard again when it is back', async () => {
+    const network = await proxyTo(database.url);
+    const proxied = new URL(database.url);
+    proxied.port = String(network.port);
+    const far = new ChangeFeed(await connect(serviceOptions(proxied.href, 1)));
+    far.onApplicationBootstrap();
+    await vi.waitUntil(() => far.trusted, WITHIN);
+    network.stopForwarding();
+    await vi.waitUntil(() => !far.trusted, WITHIN);
+    network.forwardAgain();
+    await vi.waitUntil(() => far.trusted, WITHIN);
+    far.onApplicationShutdown();
+    await network.close();
+  });
+
   it('nobody waits to be caught up', async () => {
     await killListeners();
-    await vi.waitUntil(() => !feed.trusted);
+    await vi.waitUntil(() => !feed.trusted, WITHIN);
     await expect(feed.caughtUp()).rejects.toThrow('nothing is heard of changes');
   });
+});
+
+describe('triggers that do not tell', () => {
+  const SWITCHED_OFF = 'ALTER TABLE client_bans DISABLE TRIGGER USER';
+  const SWITCHED_ON = `ALTER TABLE client_bans ${['insert', 'update', 'delete', 'truncate']
+    .map((event) => `ENABLE ALWAYS TRIGGER announce_${event}`)
+    .join(', ')}`;
+
+  it('make nothing be remembered until they do', async () => {
+    await reasons.get('1:alice');
+    await database.query(SWITCHED_OFF);
+    await vi.waitUntil(() => !feed.trusted, WITHIN);
+    await ban('alice', 'untold');
+    expect(await reasons.get('1:alice')).toBe('untold');
+    await database.query(SWITCHED_ON);
+    await vi.waitUntil(() => feed.trusted, WITHIN);
+    expect(await reasons.get('1:alice')).toBe('untold');
+  });
+
+  it('are noticed within a second though they were off for a moment only', async () => {
+    await reasons.get('1:alice');
+    await database.query('BEGIN');
+    await database.query(SWITCHED_OFF);
+    await ban('alice', 'untold');
+    await database.query(SWITCHED_ON);
+    await database.query('COMMIT');
+    await sleep(1_000);
+    expect(await reasons.get('1:alice')).toBe('untold');
+    await vi.waitUntil(() => feed.trusted, WITHIN);
+  });
+
+  it('because their table was moved away are noticed, and so is what happens to it there', async () => {
+    await database.query('ALTER TABLE client_bans RENAME TO bans_away');
+    try {
+      await vi.waitUntil(() => !feed.trusted, WITHIN);
+    } finally {
+      await database.query('ALTER TABLE bans_away RENAME TO client_bans');
+    }
+    await vi.waitUntil(() => feed.trusted, WITHIN);
+    await reasons.get('1:alice');
+    await database.query('ALTER TABLE client_bans RENAME TO bans_away');
+    await database.query(`INSERT INTO bans_away VALUES ('1', 'alice', NULL, 'untold')`);
+    await database.query('ALTER TABLE bans_away RENAME TO client_bans');
+    await sleep(1_000);
+    expect(await reasons.get('1:alice')).toBe('untold');
+    await vi.waitUntil(() => feed.trusted, WITHIN);
+  });
+
+  it('are none in a session that switches triggers off', async () => {
+    await reasons.get('1:alice');
+    await database.query('SET session_replication_role = replica');
+    await ban('alice', 'told');
+    await database.query('RESET session_replication_role');
+    await feed.caughtUp();
+    expect(await reasons.get('1:alice')).toBe('told');
+  });
+});
+
+it('what is remembered of a long URL is the id and not the URL', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  for (let i = 0; i < 1_000; i++) {
+    const url = Buffer.from(`/signature/login/1:client-number-${i}/${'x'.repeat(64 * 1024)}`).toString();
+    await reasons.get(url.split('/')[3] ?? '');
+  }
+  collect();
+  expect(String(reasons)).toContain('1000 remembered');
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(10_000_000);
 });
 
 it('a process that was held up for a second trusts nothing that it remembered', async () => {
@@ -283,7 +389,7 @@ it('a process that was held up for a second trusts nothing that it remembered', 
   expect(feed.trusted).toBe(false);
   await reasons.get('1:alice');
   expect(queries).toHaveLength(2);
-  await vi.waitUntil(() => feed.trusted);
+  await vi.waitUntil(() => feed.trusted, WITHIN);
 });
 
 it('a process whose wall clock was set forward trusts nothing that it remembered', () => {
