@@ -45,7 +45,7 @@ export function appCommands(): Command {
       new Option(
         '--active-from <time>',
         'when the new key begins to sign, such as 2027-01-31T22:00:00Z',
-      ).argParser(parseTime),
+      ).argParser(parseTime('without the option the key signs as soon as it is migrated')),
     )
     .action(async (options: { appId: string; activeFrom?: Date }) => (await changes()).rotateKey(options));
 

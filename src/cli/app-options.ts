@@ -95,7 +95,7 @@ export function columnsOf({ name, identity, timestampFormat, membership, maxMemb
 }
 
 export function parseId(text: string): string {
-  if (!isId(text)) throw new InvalidArgumentError(`An id that ${idFault(text)} cannot be an app's.`);
+  if (!isId(text)) throw new InvalidArgumentError(`It ${idFault(text)}.`);
   return text;
 }
 
@@ -110,21 +110,24 @@ function parseCount(text: string): number {
   return Number(text);
 }
 
-export function parseTime(text: string): Date {
-  // Without an offset the time would be another one on another machine.
-  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/.test(text) || !isRealTime(text)) {
-    throw new InvalidArgumentError('A time has the form 2027-01-31T22:00:00Z or 2027-01-31T22:00:00+08:00.');
-  }
-  const time = new Date(text);
-  if (time.getTime() < Date.now()) {
-    throw new InvalidArgumentError(
-      'The time is past; without the option the key signs as soon as it is migrated.',
-    );
-  }
-  return time;
-}
+/** A moment that is still to come. @param otherwise what to do instead of naming one that is past. */
+export const parseTime =
+  (otherwise: string) =>
+  (text: string): Date => {
+    // Without an offset the time would be another one on another machine.
+    if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/.test(text) || !isRealTime(text)) {
+      throw new InvalidArgumentError(
+        'A time has the form 2027-01-31T22:00:00Z or 2027-01-31T22:00:00+08:00.',
+      );
+    }
+    const time = new Date(text);
+    if (time.getTime() < Date.now()) {
+      throw new InvalidArgumentError(`The time is past; ${otherwise}.`);
+    }
+    return time;
+  };
 
-function parseText(text: string): string {
+export function parseText(text: string): string {
   if (text === '') throw new InvalidArgumentError('It must not be empty.');
   return text;
 }

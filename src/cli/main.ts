@@ -3,6 +3,8 @@ import { Command, CommanderError } from 'commander';
 import packageJson from '#package' with { type: 'json' };
 import { Problem } from '../operations/problem.js';
 import { appCommands } from './app-commands.js';
+import { banCommands } from './ban-commands.js';
+import { conversationCommands } from './conversation-commands.js';
 import { identityCommands } from './identity-commands.js';
 import { migrateCommand } from './migrate-command.js';
 import { secretsCommands } from './secrets-commands.js';
@@ -14,6 +16,8 @@ const program = new Command('im-signature')
   .version(packageJson.version)
   .addCommand(appCommands())
   .addCommand(identityCommands())
+  .addCommand(conversationCommands())
+  .addCommand(banCommands())
   .addCommand(migrateCommand())
   .addCommand(secretsCommands())
   .addCommand(signCommands());
