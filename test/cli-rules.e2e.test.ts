@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Client } from 'pg';
 import { type TestDatabase, makeDatabase } from './support/database.js';
 import { type Program, runProgram } from './support/program.js';
 import type { Finished } from './support/project.js';
@@ -51,6 +53,49 @@ async function fails(...args: string[]): Promise<string> {
   expect({ code, stdout }, stderr).toEqual({ code: 1, stdout: '' });
   expect(stderr).toMatch(/^im-signature: .*\n$/);
   return stderr;
+}
+
+async function file(name: string, text: string | Buffer): Promise<string> {
+  await writeFile(join(folder, name), text);
+  return name;
+}
+
+interface Reject {
+  line: number;
+  reason: string;
+  text?: string;
+  base64?: string;
+}
+
+async function takeRejects(name: string): Promise<Reject[]> {
+  const text = await readFile(join(folder, name), 'utf8');
+  await rm(join(folder, name));
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Reject);
+}
+
+const members = async () =>
+  database.query<{ conversation_id: string; client_id: string; role: string }>(
+    `SELECT conversation_id, client_id, role FROM conversation_members WHERE app_id = 'shop' ORDER BY 1, 2`,
+  );
+
+const conversations = async (...ids: string[]): Promise<unknown> =>
+  database.query(`INSERT INTO conversations (app_id, conversation_id) SELECT 'shop', unnest($1::text[])`, [
+    ids,
+  ]);
+
+/** Waits until a command in the database is at a statement, which it cannot end by itself. */
+async function isAt(statement: RegExp, waitsFor: 'Lock' | 'Client'): Promise<void> {
+  for (;;) {
+    const running = await database.query<{ query: string }>(
+      `SELECT query FROM pg_stat_activity
+       WHERE datname = current_database() AND application_name = 'im-signature-admin' AND wait_event_type = $1 AND state = 'active'`,
+      [waitsFor],
+    );
+    if (running.some(({ query }) => statement.test(query))) return;
+  }
 }
 
 describe('conversation show', () => {
@@ -180,4 +225,318 @@ describe('bans', () => {
     }
     expect(await database.query(`SELECT FROM client_bans WHERE client_id = 'x'`)).toEqual([]);
   });
+});
+
+describe('members import', () => {
+  beforeEach(async () => {
+    await database.query('DELETE FROM conversations');
+    await conversations('c1', 'c2');
+  });
+
+  const imports = (name: string, ...args: string[]): Promise<Finished> =>
+    im('members', 'import', '--app-id', 'shop', name, ...args);
+
+  it('loads the good lines of CSV, and writes each bad one down with its number and the reason', async () => {
+    const long = `c1,${'x'.repeat(20_000)},member`;
+    // Each line, and what is said of it; undefined: it is loaded.
+    const lines: [string | Buffer, RegExp?][] = [
+      ['c1,alice,owner'],
+      ['"c1","bob ""the"", 店 \\N",member'],
+      ['c1,alice,owner', /^repeats line 2$/],
+      ['c1,alice,member', /^is about the membership of line 2, where the role is owner, which counts$/],
+      ['c1,a:b,member', /^client_id contains ":"/],
+      ['c1,,member', /^client_id is empty$/],
+      [`c1,${'é'.repeat(65)},member`, /^client_id has 65 characters, 64 are allowed$/],
+      ['c1,carol,king', /^role is none of owner, manager and member$/],
+      ['c1,carol,', /^role is none of/],
+      ['c1,carol', /^has 2 fields, the header has 3$/],
+      ['c1,carol,member,x', /^has 4 fields, the header has 3$/],
+      ['', /^is empty$/],
+      ['nowhere,carol,member', /^the conversation is not registered in the app$/],
+      [Buffer.from('c1,\xff,member', 'latin1'), /^is not UTF-8$/],
+      [long, /^has 2001\d bytes, 16384 are allowed; only its beginning is kept here$/],
+      ['c1,"two\nlines",member', /^client_id contains a control character$/],
+      ['c1,ca"rol,member', /^has a quote where RFC 4180 allows none/],
+      ['c1,"carol"x,member', /^has a quote where/],
+      ['c1,"carol,member', /^has a quote where/],
+      ['c2,dave,manager'],
+    ];
+    const parts = lines.flatMap(([line]) => [Buffer.from(line), Buffer.from('\r\n')]);
+    await file('bad.csv', Buffer.concat([Buffer.from('\ufeffconversation_id,client_id,role\r\n'), ...parts]));
+    await database.query(`INSERT INTO conversation_members VALUES ('shop', 'c2', 'dave', 'member')`);
+
+    const { code, stdout, stderr } = await imports('bad.csv');
+    expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
+    expect(stdout).toBe(
+      '20 lines read: 2 added, 1 changed, 0 unchanged, 17 rejected (see bad.csv.rejected.ndjson)\n',
+    );
+    expect(await members()).toEqual([
+      { conversation_id: 'c1', client_id: 'alice', role: 'owner' },
+      { conversation_id: 'c1', client_id: 'bob "the", 店 \\N', role: 'member' },
+      { conversation_id: 'c2', client_id: 'dave', role: 'manager' },
+    ]);
+
+    const rejects = await takeRejects('bad.csv.rejected.ndjson');
+    // A record of two lines moves those after it by one.
+    const numbered = lines.map(([line, reason], i) => ({ line, reason, number: i + 2 + (i > 15 ? 1 : 0) }));
+    const expected = numbered.filter(({ reason }) => reason !== undefined);
+    expect(rejects.map(({ line }) => line)).toEqual(expected.map(({ number }) => number));
+    for (const [i, { line, reason }] of expected.entries()) {
+      expect(rejects[i]?.reason).toMatch(reason ?? /^$/);
+      if (typeof line !== 'string') expect(Buffer.from(rejects[i]?.base64 ?? '', 'base64')).toEqual(line);
+      else expect(rejects[i]?.text).toBe(line.slice(0, 16_384));
+    }
+  });
+
+  it('loads the good lines of NDJSON from standard input, and writes the bad ones down', async () => {
+    const lines: [string, RegExp?][] = [
+      ['{"conversation_id":"c1","client_id":"alice"}'],
+      ['{"role":"owner","client_id":"b\\u00f6b\\\\\\"","conversation_id":"c1"}'],
+      ['{"conversation_id":"c1","client_id":"x"', /^is no JSON$/],
+      ['["c1","x"]', /^is no JSON object$/],
+      ['null', /^is no JSON object$/],
+      ['{"conversation_id":"c1","client_id":"x","rolle":"owner"}', /^has the unknown field "rolle"$/],
+      ['{"conversation_id":"c1","client_id":"x","client_id":"y"}', /^names a field twice$/],
+      ['{"conversation_id":"c1"}', /^client_id is missing$/],
+      ['{"conversation_id":"c1","client_id":7}', /^client_id is no text$/],
+      ['{"conversation_id":"c1","client_id":"x","role":null}', /^role is none of/],
+      ['{"conversation_id":"c1","client_id":"\\ud800"}', /^client_id contains half of a surrogate pair$/],
+      ['{"conversation_id":"c1","client_id":"a\\u0000"}', /^client_id contains a control character$/],
+    ];
+    const text = lines.map(([line]) => line).join('\n');
+    const program = start('members', 'import', '--app-id', 'shop', '--format', 'ndjson', '-');
+    const { code, stdout, stderr } = await finished(program, text);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
+    expect(stdout).toBe(
+      '12 lines read: 2 added, 0 changed, 0 unchanged, 10 rejected (see members.rejected.ndjson)\n',
+    );
+    const rejects = await takeRejects('members.rejected.ndjson');
+    expect(rejects.map((reject) => reject.text)).toEqual(lines.slice(2).map(([line]) => line));
+    for (const [i, { reason }] of rejects.entries()) expect(reason).toMatch(lines[i + 2]?.[1] ?? /^$/);
+    expect((await members()).map(({ client_id, role }) => [client_id, role])).toEqual([
+      ['alice', 'member'],
+      ['böb\\"', 'owner'],
+    ]);
+  });
+
+  it('counts what it adds, changes and leaves as it is, of thousands of lines, and tells the service once', async () => {
+    const listener = new Client({ connectionString: database.url });
+    await listener.connect();
+    const notices: string[] = [];
+    listener.on('notification', ({ payload = '' }) => notices.push(payload));
+    await listener.query('LISTEN im_signature_changes');
+
+    const rows = Array.from({ length: 5000 }, (_, i) => `client-${i},c${(i % 2) + 1}`);
+    await file('many.csv', ['client_id,conversation_id', ...rows].join('\n'));
+    expect((await imports('many.csv')).stdout).toBe(
+      '5000 lines read: 5000 added, 0 changed, 0 unchanged, 0 rejected\n',
+    );
+    expect(existsSync(join(folder, 'many.csv.rejected.ndjson'))).toBe(false);
+    await listener.query('SELECT');
+    expect(notices.map((notice) => JSON.parse(notice) as unknown)).toEqual([
+      { table: 'conversation_members', keys: null },
+    ]);
+    await listener.end();
+
+    await database.query(`DELETE FROM conversation_members WHERE client_id LIKE 'client-1%'`);
+    await database.query(`UPDATE conversation_members SET role = 'owner' WHERE client_id LIKE 'client-2%'`);
+    expect((await imports('many.csv')).stdout).toBe(
+      '5000 lines read: 1111 added, 1111 changed, 2778 unchanged, 0 rejected\n',
+    );
+  });
+
+  it('writes over no file that is there, and least of all over the one it reads', async () => {
+    const text = 'conversation_id,client_id\nnowhere,alice\nc1,alice\n';
+    await file('kept.csv', text);
+    for (const rejects of ['kept.csv', './kept.csv']) {
+      const { code, stderr } = await imports('kept.csv', '--rejects', rejects);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/cannot be written \(it is there already: move it away/);
+    }
+    expect(await readFile(join(folder, 'kept.csv'), 'utf8')).toBe(text);
+    expect(await members()).toEqual([]);
+  });
+
+  it('refuses what it cannot read', async () => {
+    await file('odd.txt', 'conversation_id,client_id\n');
+    await file('odd.csv', 'conversation_id,client\nc1,alice\n');
+    await file('empty.csv', '');
+    expect((await imports('odd.txt')).code).toBe(2);
+    const refused = (name: string, app = 'shop'): Promise<string> =>
+      fails('members', 'import', '--app-id', app, '--format', 'csv', name);
+    const [odd, empty] = await Promise.all([refused('odd.csv'), refused('empty.csv')]);
+    expect(odd).toContain(
+      'the first line must be a header with conversation_id, client_id and, if given, role',
+    );
+    expect(empty).toContain('the first line must be a header');
+    const [missing, aFolder] = await Promise.all([refused('missing.csv'), refused('.')]);
+    expect(missing).toContain('missing.csv cannot be read (ENOENT)');
+    expect(aFolder).toContain('. cannot be read (EISDIR)');
+    expect(await refused('odd.csv', 'nobody')).toContain('no app "nobody"');
+  });
+
+  it('shows a person how far it is, and nobody else', async () => {
+    await file('shown.csv', 'conversation_id,client_id\nc1,alice\n');
+    const command = `${process.execPath} ${MAIN} members import --app-id shop shown.csv`;
+    const terminal = runProgram(
+      'script',
+      ['--quiet', '--return', '--command', command, '/dev/null'],
+      environment(),
+      folder,
+    );
+    expect(await terminal.ends()).toBe(0);
+    expect(terminal.output()).toMatch(/100 % of 0\.0 MB/);
+    expect(terminal.output()).toContain('1 lines read: 1 added');
+    expect(terminal.output(), 'the cursor is there again').toContain('\u001b[?25h');
+  });
+
+  describe('loads nothing, and says so in one line,', () => {
+    const HALF = 'conversation_id,client_id\nc1,alice\nnowhere,alice\n';
+
+    /** A transaction in the way of the import. */
+    async function inTheWay(sql: string): Promise<Client> {
+      const client = new Client({ connectionString: database.url });
+      await client.connect();
+      await client.query('BEGIN');
+      await client.query(sql);
+      return client;
+    }
+
+    async function nothingWasLoaded(program: Program, reason: RegExp): Promise<void> {
+      const code = await program.ends();
+      const [, told] = /^im-signature: (.+); nothing was loaded\n$/.exec(program.stderr()) ?? [];
+      expect(told, program.stderr()).toMatch(reason);
+      expect({ code, stdout: program.stdout() }).toEqual({ code: 1, stdout: '' });
+      expect(await members()).toEqual([]);
+      expect(existsSync(join(folder, 'half.csv.rejected.ndjson'))).toBe(false);
+    }
+
+    it('on SIGTERM while it reads', async () => {
+      const program = start('members', 'import', '--app-id', 'shop', '--format', 'csv', '-');
+      program.process.stdin?.write(HALF);
+      await isAt(/^COPY/, 'Client');
+      program.process.kill('SIGTERM');
+      await nothingWasLoaded(program, /^interrupted$/);
+    });
+
+    it('on Ctrl-C while it writes, and has PostgreSQL stop', async () => {
+      await file('half.csv', HALF);
+      const lock = await inTheWay('LOCK TABLE conversation_members IN EXCLUSIVE MODE');
+      const program = start('members', 'import', '--app-id', 'shop', 'half.csv');
+      await isAt(/INSERT INTO conversation_members/, 'Lock');
+      program.process.kill('SIGINT');
+      await nothingWasLoaded(program, /^interrupted$/);
+      await lock.end();
+    });
+
+    it('when a conversation in the file is deleted meanwhile', async () => {
+      await file('half.csv', HALF);
+      const deletion = await inTheWay(`DELETE FROM conversations WHERE conversation_id = 'c1'`);
+      const program = start('members', 'import', '--app-id', 'shop', 'half.csv');
+      await isAt(/./, 'Lock');
+      await deletion.query('COMMIT');
+      await nothingWasLoaded(program, /^a conversation in the file was deleted meanwhile$/);
+      await deletion.end();
+    });
+
+    it('when the connection is lost', async () => {
+      const program = start('members', 'import', '--app-id', 'shop', '--format', 'csv', '-');
+      program.process.stdin?.write(HALF);
+      await isAt(/^COPY/, 'Client');
+      await database.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY%' AND datname = current_database()`,
+      );
+      // What is heard of it first is the word of the server or of the network.
+      await nothingWasLoaded(program, /./);
+    });
+
+    it('when the disk has no room for the rejected lines', async () => {
+      await file('half.csv', `conversation_id,client_id\nc1,alice\n${'nowhere,alice\n'.repeat(2000)}`);
+      // A limit of a file's size stands for the end of the disk.
+      const command = `ulimit -f 8; exec ${process.execPath} ${MAIN} members import --app-id shop half.csv`;
+      const program = runProgram('sh', ['-c', command], environment(), folder);
+      await nothingWasLoaded(program, /half\.csv\.rejected\.ndjson, cannot be written \(EFBIG\)$/);
+    });
+  });
+});
+
+describe('members export', () => {
+  it('writes what is imported again exactly, in either format', async () => {
+    await database.query('DELETE FROM conversations');
+    const odd = [
+      'a,b',
+      '"',
+      '""',
+      ' lead and trail ',
+      '😀👩‍👩‍👧',
+      '\\',
+      '\\N',
+      '\\.',
+      '=1+1',
+      "O'Neill",
+      'NULL',
+      'e\u0301',
+      '\ufeff',
+    ];
+    await conversations(...odd);
+    await database.query(
+      `INSERT INTO conversation_members SELECT 'shop', c, m, CASE WHEN c = m THEN 'owner' ELSE 'member' END
+       FROM unnest($1::text[]) AS c, unnest($1::text[]) AS m`,
+      [odd],
+    );
+    const all = await members();
+    const exported = (...args: string[]): Promise<string> =>
+      does('members', 'export', '--app-id', 'shop', ...args);
+    const [csv, ndjson] = await Promise.all([exported(), exported('--format', 'ndjson')]);
+    const one = await exported('--conversation-id', "O'Neill", '--format', 'ndjson');
+    expect(csv).toMatch(/^conversation_id,client_id,role\n/);
+    expect(csv).toContain('\n=1+1,=1+1,owner\n');
+    const parsed = (text: string) =>
+      text
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as unknown);
+    expect(parsed(ndjson)).toEqual(all);
+    expect(parsed(one)).toEqual(all.filter(({ conversation_id }) => conversation_id === "O'Neill"));
+
+    for (const [name, text] of [
+      ['again.csv', csv],
+      ['again.ndjson', ndjson],
+    ] as const) {
+      await file(name, text);
+      await database.query('DELETE FROM conversation_members');
+      expect(await does('members', 'import', '--app-id', 'shop', name)).toBe(
+        `${all.length} lines read: ${all.length} added, 0 changed, 0 unchanged, 0 rejected\n`,
+      );
+      expect(await members()).toEqual(all);
+    }
+  });
+
+  it('ends quietly when nobody reads on, and loudly when it cannot write or knows no such conversation', async () => {
+    await database.query(`
+      INSERT INTO conversation_members SELECT 'shop', 'a,b', 'm' || i, 'member' FROM generate_series(1, 100000) AS i`);
+    const program = start('members', 'export', '--app-id', 'shop');
+    program.process.stdout?.once('data', () => program.process.stdout?.destroy());
+    expect(await program.ends()).toBe(0);
+    expect(program.stderr()).toBe('');
+    expect(await fails('members', 'export', '--app-id', 'shop', '--conversation-id', 'x')).toContain(
+      'no conversation "x" is registered in the app "shop"',
+    );
+    const full = runProgram(
+      'sh',
+      ['-c', `exec ${process.execPath} ${MAIN} members export --app-id shop > /dev/full`],
+      environment(),
+      folder,
+    );
+    expect(await full.ends()).toBe(1);
+    expect(full.stderr()).toBe('im-signature: the output cannot be written (ENOSPC)\n');
+  });
+});
+
+it('the commands explain themselves', async () => {
+  for (const command of ['conversation show', 'ban add', 'members import', 'members export']) {
+    expect(await does(...command.split(' '), '--help')).toMatch(
+      new RegExp(`^Usage: im-signature ${command} \\[options\\]`),
+    );
+  }
 });

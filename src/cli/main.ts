@@ -6,6 +6,7 @@ import { appCommands } from './app-commands.js';
 import { banCommands } from './ban-commands.js';
 import { conversationCommands } from './conversation-commands.js';
 import { identityCommands } from './identity-commands.js';
+import { memberCommands } from './member-commands.js';
 import { migrateCommand } from './migrate-command.js';
 import { secretsCommands } from './secrets-commands.js';
 import { signCommands } from './sign-command.js';
@@ -18,6 +19,7 @@ const program = new Command('im-signature')
   .addCommand(identityCommands())
   .addCommand(conversationCommands())
   .addCommand(banCommands())
+  .addCommand(memberCommands())
   .addCommand(migrateCommand())
   .addCommand(secretsCommands())
   .addCommand(signCommands());

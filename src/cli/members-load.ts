@@ -1,0 +1,168 @@
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Client, QueryResult, QueryResultRow } from 'pg';
+import { from as copyFrom } from 'pg-copy-streams';
+import { rowOf } from './members-copy.js';
+import type { JudgedLine } from './members-line.js';
+import type { RejectsFile } from './members-rejects.js';
+
+/** What became of the lines that were read. */
+export interface Counts {
+  readonly read: number;
+  readonly added: number;
+  readonly changed: number;
+  readonly unchanged: number;
+  readonly rejected: number;
+}
+
+export interface Load {
+  readonly appId: string;
+  readonly input: Readable;
+  readonly judge: (chunks: AsyncIterable<Buffer>) => AsyncIterable<JudgedLine[]>;
+  readonly rejects: RejectsFile;
+  readonly signal: AbortSignal;
+  /** Told when a part begins that takes its time, after the reading. */
+  readonly begins: (phase: string) => void;
+}
+
+/** Every line that was read, also those that are rejected, so that one order and one count hold for all of them. */
+const LINES = `
+  CREATE TEMPORARY TABLE import_lines (
+    line bigint NOT NULL, conversation_id text, client_id text, role text, reason text, told text NOT NULL
+  ) ON COMMIT DROP`;
+
+const REJECT_UNKNOWN = `
+  UPDATE import_lines SET reason = 'the conversation is not registered in the app'
+  WHERE reason IS NULL AND NOT EXISTS (
+    SELECT FROM conversations c WHERE c.app_id = $1 AND c.conversation_id = import_lines.conversation_id
+  )`;
+
+/** In the order of bytes, which is quick, and equal there is equal anywhere. */
+const REJECT_REPEATED = `
+  UPDATE import_lines SET reason = CASE
+    WHEN role = first_role THEN format('repeats line %s', first_line)
+    ELSE format('is about the membership of line %s, where the role is %s, which counts', first_line, first_role)
+  END
+  FROM (
+    SELECT line, first_value(line) OVER same AS first_line, first_value(role) OVER same AS first_role
+    FROM import_lines WHERE reason IS NULL
+    WINDOW same AS (PARTITION BY conversation_id COLLATE "C", client_id COLLATE "C" ORDER BY line)
+  ) AS seen
+  WHERE seen.line = import_lines.line AND first_line < seen.line`;
+
+/** A row that was not there has no xmax; one that is so already is not written, and not returned. */
+const WRITE = `
+  WITH wanted AS (
+    SELECT conversation_id, client_id, role FROM import_lines WHERE reason IS NULL
+  ), written AS (
+    INSERT INTO conversation_members AS m (app_id, conversation_id, client_id, role)
+    SELECT $1, conversation_id, client_id, role FROM wanted
+    -- Two imports at once take the rows in the same order.
+    ORDER BY conversation_id COLLATE "C", client_id COLLATE "C"
+    ON CONFLICT (app_id, conversation_id, client_id) DO UPDATE SET role = EXCLUDED.role WHERE m.role <> EXCLUDED.role
+    RETURNING xmax = 0 AS added
+  )
+  SELECT (count(*) FILTER (WHERE added))::integer AS added, (count(*) FILTER (WHERE NOT added))::integer AS changed,
+    (SELECT count(*) FROM wanted)::integer AS wanted
+  FROM written`;
+
+const FOREIGN_KEY_VIOLATION = '23503';
+
+/**
+ * Loads all lines that can be loaded in one transaction, and writes the others to the rejects file; or does nothing of that, and throws
+ * an Error with one line that says so.
+ */
+export async function load(client: Client, job: Load): Promise<Counts> {
+  let committing = false;
+  try {
+    await client.query('BEGIN');
+    const counts = await write(client, job);
+    job.signal.throwIfAborted();
+    committing = true;
+    await client.query('COMMIT');
+    return counts;
+  } catch (error) {
+    if (committing && !isAnswer(error)) {
+      throw new Error(
+        `the connection was lost at the COMMIT (${(error as Error).message}): it may be loaded or not; import it again to be sure`,
+        { cause: error },
+      );
+    }
+    await job.rejects.remove();
+    // On a connection that is lost, the server does so by itself.
+    await client.query('ROLLBACK').catch(() => undefined);
+    throw new Error(`${reasonOf(error, job.signal)}; nothing was loaded`, { cause: error });
+  }
+}
+
+/** Whether PostgreSQL has answered, and not the connection broken. */
+function isAnswer(error: unknown): boolean {
+  return (error as { severity?: string }).severity === 'ERROR';
+}
+
+function reasonOf(error: unknown, signal: AbortSignal): string {
+  if (signal.aborted) return 'interrupted';
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code === FOREIGN_KEY_VIOLATION ? 'a conversation in the file was deleted meanwhile' : message;
+}
+
+async function write(
+  client: Client,
+  { appId, input, judge, rejects, signal, begins }: Load,
+): Promise<Counts> {
+  const run = async <Row extends QueryResultRow>(
+    sql: string,
+    values: unknown[] = [],
+  ): Promise<QueryResult<Row>> => {
+    signal.throwIfAborted();
+    return client.query<Row>(sql, values);
+  };
+  await run(LINES);
+  let read = 0;
+  await pipeline(
+    input,
+    judge,
+    async function* (batches: AsyncIterable<JudgedLine[]>) {
+      for await (const batch of batches) {
+        read += batch.length;
+        yield batch.map(rowOf).join('');
+      }
+    },
+    client.query(copyFrom('COPY import_lines FROM STDIN')),
+    { signal },
+  );
+
+  begins('checking');
+  // Without statistics PostgreSQL would take the table for a small one.
+  await run('ANALYZE import_lines');
+  await run(REJECT_UNKNOWN, [appId]);
+  await run(REJECT_REPEATED);
+  begins('writing');
+  const { rows: written } = await run<{ added: number; changed: number; wanted: number }>(WRITE, [appId]);
+  const { added, changed, wanted } = written[0] ?? { added: 0, changed: 0, wanted: 0 };
+
+  await run(
+    `DECLARE rejected CURSOR FOR SELECT line, reason, told FROM import_lines WHERE reason IS NOT NULL ORDER BY line`,
+  );
+  let rejected = 0;
+  for (;;) {
+    const { rows: some } = await run<{ line: string; reason: string; told: string }>(
+      'FETCH 100 FROM rejected',
+    );
+    if (some.length === 0) break;
+    rejected += some.length;
+    await rejects.write(
+      some
+        .map(({ line, reason, told }) => `{"line":${line},"reason":${JSON.stringify(reason)},${told}}\n`)
+        .join(''),
+    );
+  }
+  await rejects.finish();
+
+  const counts = { read, added, changed, unchanged: wanted - added - changed, rejected };
+  // No line may be lost on the way, whatever the reason.
+  if (read !== wanted + rejected) {
+    throw new Error(`${read} lines were read, ${wanted + rejected} accounted for`);
+  }
+  return counts;
+}

@@ -1,0 +1,51 @@
+import { existsSync } from 'node:fs';
+import { type FileHandle, open, rm } from 'node:fs/promises';
+
+/** The file for lines that are not loaded. It is made with the first of them, and never over a file that is there. */
+export class RejectsFile {
+  private file: FileHandle | undefined;
+  private made = false;
+
+  /** @throws {Error} a file is there, which may be the import itself. */
+  constructor(readonly path: string) {
+    if (existsSync(path)) {
+      throw this.fault('it is there already: move it away, or name another with --rejects');
+    }
+  }
+
+  async write(text: string): Promise<void> {
+    await this.try(async () => {
+      this.file ??= await open(this.path, 'wx');
+      this.made = true;
+      await this.file.writeFile(text);
+    });
+  }
+
+  /** After it, all that was written is on the disk. */
+  async finish(): Promise<void> {
+    await this.try(async () => {
+      await this.file?.sync();
+      await this.file?.close();
+    });
+    this.file = undefined;
+  }
+
+  /** Takes away what was made. */
+  async remove(): Promise<void> {
+    await this.file?.close().catch(() => undefined);
+    this.file = undefined;
+    if (this.made) await rm(this.path, { force: true });
+  }
+
+  private async try(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      throw this.fault((error as NodeJS.ErrnoException).code ?? (error as Error).message);
+    }
+  }
+
+  private fault(reason: string): Error {
+    return new Error(`the file of rejected lines, ${this.path}, cannot be written (${reason})`);
+  }
+}
