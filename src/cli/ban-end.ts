@@ -1,7 +1,4 @@
-/**
- * When a ban ends, as a part of SELECT: a Date would not do, since PostgreSQL's years go on after those of JavaScript, and an old table
- * may hold `infinity`.
- */
+/** When a ban ends, as a part of SELECT: a Date would not do, since PostgreSQL's years go on after those of JavaScript. */
 export const ENDS = 'EXTRACT(epoch FROM banned_until)::float8 * 1000 AS ends';
 
 export interface Ends {

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import { appId, parseId, parseText } from './app-options.js';
-import type { ImportOptions } from './members-import.js';
-import type { ExportOptions } from './members-export.js';
+import type { ImportOptions } from './members/import.js';
+import type { ExportOptions } from './members/export.js';
 
 const format = (description: string): Option =>
   new Option('--format <format>', description).choices(['csv', 'ndjson']);
@@ -29,7 +29,7 @@ export function memberCommands(): Command {
       ).argParser(parseText),
     )
     .action(async (file: string, options: ImportOptions) =>
-      (await import('./members-import.js')).run(file, options),
+      (await import('./members/import.js')).run(file, options),
     );
   members
     .command('export')
@@ -37,6 +37,6 @@ export function memberCommands(): Command {
     .addOption(appId())
     .addOption(new Option('--conversation-id <id>', 'only those in this conversation').argParser(parseId))
     .addOption(format('the format of the lines').default('csv'))
-    .action(async (options: ExportOptions) => (await import('./members-export.js')).run(options));
+    .action(async (options: ExportOptions) => (await import('./members/export.js')).run(options));
   return members;
 }

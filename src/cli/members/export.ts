@@ -1,9 +1,9 @@
 import { pipeline } from 'node:stream/promises';
 import { escapeLiteral } from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
-import { requireApp, withAdmin } from './admin-context.js';
-import type { Format } from './members-import.js';
-import { withOwnConnection } from './own-connection.js';
+import { requireApp, withAdmin } from '../admin-context.js';
+import type { Format } from './import.js';
+import { withOwnConnection } from '../own-connection.js';
 
 export interface ExportOptions {
   appId: string;

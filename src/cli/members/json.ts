@@ -1,5 +1,5 @@
-import { FIELDS, type JudgedLine, lineFault, type Membership, membershipOf } from './members-line.js';
-import type { Line } from './members-lines.js';
+import { FIELDS, type JudgedLine, lineFault, type Membership, membershipOf } from './line.js';
+import type { Line } from './lines.js';
 
 /** The memberships in a file of NDJSON. */
 export async function* judgeNdjson(batches: AsyncIterable<Line[]>): AsyncGenerator<JudgedLine[]> {

@@ -1,13 +1,6 @@
 import { parse } from 'csv-parse/sync';
-import {
-  type Field,
-  FIELDS,
-  type JudgedLine,
-  lineFault,
-  type Membership,
-  membershipOf,
-} from './members-line.js';
-import { type Line, MAX_LINE_BYTES } from './members-lines.js';
+import { type Field, FIELDS, type JudgedLine, lineFault, type Membership, membershipOf } from './line.js';
+import { type Line, MAX_LINE_BYTES } from './lines.js';
 
 const QUOTE = 0x22;
 const LINE_BREAK = Buffer.from('\n');

@@ -2,9 +2,9 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Client, QueryResult, QueryResultRow } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
-import { rowOf } from './members-copy.js';
-import type { JudgedLine } from './members-line.js';
-import type { RejectsFile } from './members-rejects.js';
+import { rowOf } from './copy.js';
+import type { JudgedLine } from './line.js';
+import type { RejectsFile } from './rejects.js';
 
 /** What became of the lines that were read. */
 export interface Counts {

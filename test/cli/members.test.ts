@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { judgeCsv } from '../../src/cli/members-csv.js';
-import { judgeNdjson } from '../../src/cli/members-json.js';
-import type { JudgedLine } from '../../src/cli/members-line.js';
-import { type Line, linesOf, MAX_LINE_BYTES } from '../../src/cli/members-lines.js';
+import { judgeCsv } from '../../src/cli/members/csv.js';
+import { judgeNdjson } from '../../src/cli/members/json.js';
+import type { JudgedLine } from '../../src/cli/members/line.js';
+import { type Line, linesOf, MAX_LINE_BYTES } from '../../src/cli/members/lines.js';
 
 type Judge = (lines: AsyncIterable<Line[]>) => AsyncIterable<JudgedLine[]>;
 

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
-import { idFault, isId } from '../apps/ids.js';
-import type { Role } from '../conversations/decision.js';
-import { type Line, MAX_LINE_BYTES } from './members-lines.js';
+import { idFault, isId } from '../../apps/ids.js';
+import type { Role } from '../../conversations/decision.js';
+import { type Line, MAX_LINE_BYTES } from './lines.js';
 
 export interface Membership {
   readonly conversation_id: string;

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import type { JudgedLine } from './members-line.js';
-import { type Line, MAX_LINE_BYTES } from './members-lines.js';
+import type { JudgedLine } from './line.js';
+import { type Line, MAX_LINE_BYTES } from './lines.js';
 
 /** A line as a row of `import_lines`, in the text format of COPY. */
 export function rowOf({ line, judged }: JudgedLine): string {
