@@ -16,13 +16,16 @@ const CHANNEL = 'im_signature_changes';
 const ECHO = 'echo ';
 
 /**
- * How many triggers tell of changes in the tables $1, and a text that is another one when any of them was switched off meanwhile,
- * even if it is on again: PostgreSQL stamps each row of its catalogue with the transaction that wrote it (xmin).
+ * How many triggers tell of changes in the tables $1, and a text that is another one when a trigger was switched off meanwhile, even if
+ * it is on again, a table rewritten, or the function replaced: PostgreSQL stamps each row of its catalogue with the transaction that
+ * wrote it (xmin).
  */
 const HEARTBEAT = `
-  SELECT count(*)::int AS triggers, string_agg(t.oid || ' ' || t.xmin, ',' ORDER BY t.oid) AS stamps
-  FROM unnest($1::text[]) AS name JOIN pg_trigger t ON t.tgrelid = to_regclass(name)
-  WHERE t.tgfoid = to_regproc('announce_change') AND t.tgenabled IN ('O', 'A')`;
+  SELECT count(*)::int AS triggers,
+    string_agg(concat_ws(' ', t.oid, t.xmin, c.xmin, f.xmin), ',' ORDER BY t.oid) AS stamps
+  FROM unnest($1::text[]) AS name JOIN pg_class c ON c.oid = to_regclass(name) JOIN pg_trigger t ON t.tgrelid = c.oid
+  JOIN pg_proc f ON f.oid = t.tgfoid
+  WHERE f.oid = to_regproc('announce_change') AND t.tgenabled IN ('O', 'A')`;
 
 interface Heartbeat {
   readonly triggers: number;
@@ -68,7 +71,7 @@ interface CacheOptions<V> {
  * Hears from PostgreSQL, on one connection, what has changed, makes the caches forget it, and knows whether it would have heard.
  *
  * A backend delivers the notices that wait before it says that a query is done. So the answer to a heartbeat proves that
- * everything committed before it was sent is known here. Until the next answer nothing more is proven, which is borne for less
+ * everything whose commit was acknowledged before it was sent is known here. Until the next answer nothing more is proven, which is borne for less
  * than a second: then, as when the connection is lost, what is remembered is neither used nor kept until a new connection listens.
  */
 @Injectable()
@@ -172,6 +175,8 @@ export class ChangeFeed implements OnApplicationBootstrap, OnApplicationShutdown
     while (this.client === client) {
       const sent = now();
       const [heartbeat] = (await client.query<Heartbeat>(HEARTBEAT, [tables])).rows;
+      // What ends the connection may have come in one packet with the answer: then nothing is heard any more.
+      if (this.client !== client) return;
       if (heartbeat?.triggers !== TRIGGERS_PER_TABLE * tables.length) {
         throw new Error('not all triggers of the migration announce-changes are there and enabled');
       }
@@ -190,6 +195,7 @@ export class ChangeFeed implements OnApplicationBootstrap, OnApplicationShutdown
 
   private prove(client: CuttableClient, sent: Moment): void {
     if (this.provenAt === undefined) {
+      for (const cache of this.caches) cache.forgetAll();
       this.logger.log('Changes are heard: what was looked up is remembered.');
       this.fault = undefined;
     }

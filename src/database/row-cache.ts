@@ -44,7 +44,8 @@ export class RowCache<V extends Remembered> {
   }
 
   forgetAll(): void {
-    this.rows.clear();
+    // Emptying takes as long as there are places, taken or not; a storm of notices may ask for it again and again.
+    if (this.rows.size > 0) this.rows.clear();
     this.underWay.clear();
   }
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { Logger } from '@nestjs/common';
 import { Client } from 'pg';
 import type { DataSource } from 'typeorm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -279,6 +280,27 @@ describe('while changes are not heard', () => {
     await reasons.get('1:alice');
     await reasons.get('1:alice');
     expect(queries).toHaveLength(2);
+  });
+
+  it('since the server ended the connection in one breath with an answer, nothing is trusted', async () => {
+    feed.onApplicationShutdown();
+    const warned = vi.spyOn(Logger.prototype, 'warn');
+    const network = await proxyTo(database.url);
+    const proxied = new URL(database.url);
+    proxied.port = String(network.port);
+    const far = new ChangeFeed({ options: { url: proxied.href } } as unknown as DataSource);
+    far.onApplicationBootstrap();
+    await vi.waitUntil(() => far.trusted, WITHIN);
+    const release = network.holdBackWhere('LISTEN');
+    // So long that an answer to a heartbeat is among what is held back.
+    await sleep(300);
+    expect(await killListeners()).toBe(1);
+    release();
+    await vi.waitUntil(() => warned.mock.calls.length > 0, { timeout: 10_000, interval: 1 });
+    expect(far.trusted).toBe(false);
+    far.onApplicationShutdown();
+    await network.close();
+    warned.mockRestore();
   });
 
   it('because its URL names a certificate that is not there, the service goes on', async () => {

@@ -9,6 +9,11 @@ export interface TcpProxy {
   /** From now on nothing is forwarded on the connections there are over which the client has sent this. Returns how many those are. */
   stopForwardingWhere(sent: string): number;
   forwardAgain(): void;
+  /**
+   * From now on what the server says is kept back, on the connections there are over which the client has sent this, until what is
+   * returned is called: then it comes in one piece.
+   */
+  holdBackWhere(sent: string): () => void;
   close(): Promise<void>;
 }
 
@@ -16,11 +21,11 @@ export interface TcpProxy {
 export async function proxyTo(url: string): Promise<TcpProxy> {
   const target = new URL(url);
   const sockets = new Set<Socket>();
-  const pairs = new Set<{ ends: readonly Socket[]; sent: string }>();
+  const pairs = new Set<{ ends: readonly [client: Socket, server: Socket]; sent: string }>();
   let swallowNew = false;
   const forward = (client: Socket): void => {
     const server = connect(Number(target.port || 5432), target.hostname);
-    const pair = { ends: [client, server], sent: '' };
+    const pair = { ends: [client, server] as const, sent: '' };
     pairs.add(pair);
     client.on('data', (chunk) => {
       // What a connection is for is known by how it begins.
@@ -53,6 +58,18 @@ export async function proxyTo(url: string): Promise<TcpProxy> {
       const stopped = [...pairs].filter((pair) => pair.sent.includes(sent));
       for (const { ends } of stopped) for (const socket of ends) socket.unpipe().pause();
       return stopped.length;
+    },
+    holdBackWhere(sent) {
+      const held = [...pairs].filter((pair) => pair.sent.includes(sent));
+      for (const { ends } of held) ends[1].unpipe().pause();
+      return () => {
+        for (const { ends } of held) {
+          const [client, server] = ends;
+          const said = server.read() as Buffer | null;
+          if (said !== null) client.write(said);
+          server.pipe(client);
+        }
+      };
     },
     forwardAgain() {
       swallowNew = false;
