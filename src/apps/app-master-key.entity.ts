@@ -32,7 +32,8 @@ export function keyInForce<K extends Pick<AppMasterKey, 'activeFrom' | 'version'
 ): K | undefined {
   let inForce: K | undefined;
   for (const key of keys) {
-    if (key.activeFrom.getTime() > now) continue;
+    // A time beyond JavaScript's years is not a number, and compares with none.
+    if (!(key.activeFrom.getTime() <= now)) continue;
     const later = inForce === undefined ? 1 : key.activeFrom.getTime() - inForce.activeFrom.getTime();
     if (inForce === undefined || later > 0 || (later === 0 && key.version > inForce.version)) inForce = key;
   }

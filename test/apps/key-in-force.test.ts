@@ -15,6 +15,7 @@ it.each([
   ['one that begins this moment', [key(1, -10), key(2, 0)], 2],
   ['by time and not by version', [key(1, -5), key(2, -10)], 1],
   ['the higher version of two that begin together', [key(2, -5), key(3, -5), key(1, -5)], 3],
+  ['not one in the year 290000', [key(1, -10), key(2, NaN)], 1],
   ['none before the first begins', [key(1, 1)], undefined],
   ['none of none', [], undefined],
 ])('the key in force is %s', (_rule, keys, version) => {
