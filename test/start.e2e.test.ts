@@ -1,15 +1,15 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { DEMO_MASTER_KEY } from '../src/apps/demo-apps.js';
 import { masterKeyPurpose, seal } from '../src/apps/sealing.js';
 import { parseSecretsKey } from '../src/config/secrets-key.js';
 import { makeDatabase, type TestDatabase } from './support/database.js';
-import { databaseUrl } from './support/postgres.setup.js';
+import { administer, databaseUrl } from './support/postgres.setup.js';
 import { proxyTo, type TcpProxy } from './support/tcp-proxy.js';
 import { type Program, run } from './support/program.js';
 import { type Answer, hmac, messageOf } from './support/signature.js';
@@ -146,24 +146,34 @@ describe('with a DATABASE_URL', () => {
   let env: Record<string, string>;
 
   let silent: TcpProxy;
+  const latin1 = `im_signature_latin1_${randomUUID().replaceAll('-', '')}`;
 
   beforeAll(async () => {
     database = await makeDatabase('empty');
     silent = await proxyTo(database.url);
     silent.stopForwarding();
+    await administer(
+      inject('serverUrl'),
+      `CREATE DATABASE ${latin1} TEMPLATE template0 ENCODING 'LATIN1' LOCALE_PROVIDER libc LOCALE 'C'`,
+    );
     env = { DATABASE_URL: database.url, SECRETS_KEY };
   });
 
   afterAll(async () => {
     await silent.close();
+    await administer(inject('serverUrl'), `DROP DATABASE ${latin1}`);
     await database.drop();
   });
 
   it('asks to be migrated first, and then starts without any demo app', async () => {
     const early = start(env);
     expect(await early.ends()).toBe(1);
+    const built = await readdir(new URL('../dist/migrations', import.meta.url));
+    const all = built.filter((name) => name.endsWith('.js')).length;
     expect(early.stderr()).toMatch(
-      /^im-signature did not start\. the database lacks 4 migration\(s\), .*npm run migrate"\n$/,
+      new RegExp(
+        `^im-signature did not start\\. the database lacks ${all} migration\\(s\\), .*npm run migrate"\\n$`,
+      ),
     );
 
     const migration = run(CLI, env, ['migrate']);
@@ -206,6 +216,32 @@ describe('with a DATABASE_URL', () => {
     expect((await fetch(`${url}/signature/login/broken/a`)).status).toBe(503);
   });
 
+  it('lets the answer that is under way end, and the connection with it', async () => {
+    const migrated = await makeDatabase('migrated');
+    await migrated.query(
+      `INSERT INTO apps (app_id, name, identity, disabled) VALUES ('1', 'An app', 'none', true)`,
+    );
+    const service = start({ ...env, DATABASE_URL: migrated.url });
+    const [, url = ''] = await service.prints(READY);
+    await migrated.query('BEGIN; LOCK apps');
+    const answer = fetch(`${url}/signature/login/1/a`);
+    await vi.waitUntil(
+      async () => (await migrated.query('SELECT FROM pg_locks WHERE NOT granted')).length > 0,
+    );
+    service.process.kill('SIGTERM');
+    await vi.waitUntil(() =>
+      fetch(url).then(
+        () => false,
+        () => true,
+      ),
+    );
+    await migrated.query('COMMIT');
+    const { status, headers } = await answer;
+    expect({ status, connection: headers.get('connection') }).toEqual({ status: 403, connection: 'close' });
+    await service.ends();
+    await migrated.drop();
+  });
+
   it.each<[string, () => Record<string, string>, RegExp]>([
     [
       'no SECRETS_KEY',
@@ -236,6 +272,11 @@ describe('with a DATABASE_URL', () => {
       'a DATABASE_URL of another kind of server',
       () => ({ ...env, DATABASE_URL: `postgres://u:hunter2@127.0.0.1:${silent.port}/im` }),
       /DATABASE_URL: PostgreSQL does not answer there within 2 s/,
+    ],
+    [
+      'a DATABASE_URL of a database of another encoding',
+      () => ({ ...env, DATABASE_URL: databaseUrl(inject('serverUrl'), latin1) }),
+      /DATABASE_URL: it cannot be used \(its encoding is LATIN1; it has to be UTF8\)/,
     ],
     ['a PORT that is no port', () => ({ ...env, PORT: '99999' }), /PORT: must be a whole number/],
   ])('%s is one clear line and exit code 1', async (_mistake, mistaken, line) => {

@@ -49,10 +49,21 @@ export function urlOf(dataSource: DataSource): string {
 /** @throws {DatabaseError} */
 export async function connect(options: DataSourceOptions): Promise<DataSource> {
   try {
-    return await new DataSource(options).initialize();
+    const dataSource = await new DataSource(options).initialize();
+    await requireUtf8(dataSource);
+    return dataSource;
   } catch (error) {
     throw new DatabaseError(`DATABASE_URL: ${reason(error as NodeJS.ErrnoException)}`, { cause: error });
   }
+}
+
+/** In another encoding an id that it lacks would fail not only its own look-up, but all that share a query with it. */
+async function requireUtf8(dataSource: DataSource): Promise<void> {
+  const [{ server_encoding: encoding } = { server_encoding: '' }] =
+    await dataSource.query<{ server_encoding: string }[]>('SHOW server_encoding');
+  if (encoding === 'UTF8') return;
+  await dataSource.destroy();
+  throw new Error(`its encoding is ${encoding}; it has to be UTF8`);
 }
 
 function reason({ code = '', message }: NodeJS.ErrnoException): string {

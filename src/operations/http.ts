@@ -53,6 +53,16 @@ export function setUpHttp(app: NestFastifyApplication): void {
   fastify.addContentTypeParser('*', (_request, _payload, done) => {
     done(null);
   });
+  // A connection that is kept open after the last answer would hold up the end of the service.
+  let closing = false;
+  fastify.addHook('preClose', (done) => {
+    closing = true;
+    done();
+  });
+  fastify.addHook('onSend', (_request, reply, payload, done) => {
+    if (closing) reply.header('Connection', 'close');
+    done(null, payload);
+  });
   fastify.addHook('onRequest', (request, reply, done) => {
     if (request.originalUrl.length > MAX_URL_BYTES) {
       sendProblem(tooLong(), request, reply);
