@@ -3,13 +3,13 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { Client } from 'pg';
 import { type TestDatabase, makeDatabase } from './support/database.js';
 import { type Program, runProgram } from './support/program.js';
 import type { Finished } from './support/project.js';
 
-const MAIN = new URL('../dist/src/cli/main.js', import.meta.url).pathname;
+const MAIN = join(inject('root'), 'dist/src/cli/main.js');
 const SECRETS_KEY = randomBytes(32).toString('base64');
 
 let database: TestDatabase;

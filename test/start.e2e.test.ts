@@ -168,7 +168,7 @@ describe('with a DATABASE_URL', () => {
   it('asks to be migrated first, and then starts without any demo app', async () => {
     const early = start(env);
     expect(await early.ends()).toBe(1);
-    const built = await readdir(new URL('../dist/migrations', import.meta.url));
+    const built = await readdir(join(inject('root'), 'dist/migrations'));
     const all = built.filter((name) => name.endsWith('.js')).length;
     expect(early.stderr()).toMatch(
       new RegExp(

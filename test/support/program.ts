@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inject } from 'vitest';
 
 export interface Program {
   readonly process: ChildProcess;
@@ -16,8 +18,7 @@ export interface Program {
 
 /** Runs a built file of the project as its own process, with no environment but what is given, and out of reach of any `.env`. */
 export function run(file: string, env: Record<string, string>, args: readonly string[] = []): Program {
-  const path = new URL(`../../dist/${file}`, import.meta.url).pathname;
-  return runProgram(process.execPath, [path, ...args], env, tmpdir());
+  return runProgram(process.execPath, [join(inject('root'), 'dist', file), ...args], env, tmpdir());
 }
 
 export function runProgram(

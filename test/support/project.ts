@@ -3,12 +3,19 @@ import { cp, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { expect } from 'vitest';
+import { expect, inject } from 'vitest';
 import { type Program, runProgram } from './program.js';
 
-const ROOT = new URL('../..', import.meta.url).pathname;
-const PARTS = ['src', 'migrations', 'dist', 'package.json', '.prettierrc.json', 'nest-cli.json'];
-const CONFIGS = ['tsconfig.json', 'tsconfig.build.json', 'eslint.config.js'];
+const CHECKOUT = new URL('../..', import.meta.url).pathname;
+const SOURCES = [
+  'src',
+  '.prettierrc.json',
+  'nest-cli.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'eslint.config.js',
+];
+const BUILD = ['dist', 'migrations', 'package.json'];
 
 export interface Finished {
   readonly code: number | NodeJS.Signals | null;
@@ -47,11 +54,10 @@ export interface Project {
 
 export async function makeProject(env: Record<string, string>): Promise<Project> {
   const folder = await mkdtemp(join(tmpdir(), 'im-signature-project-'));
-  for (const part of [...PARTS, ...CONFIGS]) {
-    await cp(join(ROOT, part), join(folder, part), { recursive: true });
-  }
-  await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
-  const own = new Set(await readdir(join(ROOT, 'migrations')));
+  for (const part of SOURCES) await cp(join(CHECKOUT, part), join(folder, part), { recursive: true });
+  for (const part of BUILD) await cp(join(inject('root'), part), join(folder, part), { recursive: true });
+  await symlink(join(CHECKOUT, 'node_modules'), join(folder, 'node_modules'));
+  const own = new Set(await readdir(join(folder, 'migrations')));
 
   let said = '';
 
