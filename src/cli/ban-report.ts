@@ -25,7 +25,7 @@ export async function list(options: OutputOptions & { appId: string }): Promise<
         until: (ban) => ban.banned_until ?? 'for good',
         '': timeOf,
         // Written by others: nothing in it may steer the terminal.
-        reason: (ban) => ban.reason?.replace(/\p{Cc}/gu, ' '),
+        reason: (ban) => ban.reason?.replace(/[\p{Cc}\p{Bidi_Control}]/gu, ' '),
       },
       options,
     );

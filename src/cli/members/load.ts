@@ -31,6 +31,15 @@ const LINES = `
     line bigint NOT NULL, conversation_id text, client_id text, role text, reason text, told text NOT NULL
   ) ON COMMIT DROP`;
 
+/** None of them can be deleted before the import is done, nor is one that is being deleted now taken for one that is there. */
+const KEEP_CONVERSATIONS = `
+  WITH kept AS (
+    SELECT FROM conversations WHERE app_id = $1 AND conversation_id IN (
+      SELECT conversation_id FROM import_lines WHERE reason IS NULL
+    )
+    ORDER BY conversation_id FOR KEY SHARE
+  ) SELECT count(*) FROM kept`;
+
 const REJECT_UNKNOWN = `
   UPDATE import_lines SET reason = 'the conversation is not registered in the app'
   WHERE reason IS NULL AND NOT EXISTS (
@@ -66,14 +75,16 @@ const WRITE = `
     (SELECT count(*) FROM wanted)::integer AS wanted
   FROM written`;
 
-const FOREIGN_KEY_VIOLATION = '23503';
-
 /**
  * Loads all lines that can be loaded in one transaction, and writes the others to the rejects file; or does nothing of that, and throws
  * an Error with one line that says so.
  */
 export async function load(client: Client, job: Load): Promise<Counts> {
   let committing = false;
+  let lost: Error | undefined;
+  client.once('error', (error: Error) => {
+    lost = error;
+  });
   try {
     await client.query('BEGIN');
     const counts = await write(client, job);
@@ -91,7 +102,9 @@ export async function load(client: Client, job: Load): Promise<Counts> {
     await job.rejects.remove();
     // On a connection that is lost, the server does so by itself.
     await client.query('ROLLBACK').catch(() => undefined);
-    throw new Error(`${reasonOf(error, job.signal)}; nothing was loaded`, { cause: error });
+    throw new Error(`${job.signal.aborted ? 'interrupted' : messageOf(lost ?? error)}; nothing was loaded`, {
+      cause: error,
+    });
   }
 }
 
@@ -100,10 +113,8 @@ function isAnswer(error: unknown): boolean {
   return (error as { severity?: string }).severity === 'ERROR';
 }
 
-function reasonOf(error: unknown, signal: AbortSignal): string {
-  if (signal.aborted) return 'interrupted';
-  const { code, message } = error as NodeJS.ErrnoException;
-  return code === FOREIGN_KEY_VIOLATION ? 'a conversation in the file was deleted meanwhile' : message;
+function messageOf(error: unknown): string {
+  return (error as Error).message;
 }
 
 async function write(
@@ -135,6 +146,7 @@ async function write(
   begins('checking');
   // Without statistics PostgreSQL would take the table for a small one.
   await run('ANALYZE import_lines');
+  await run(KEEP_CONVERSATIONS, [appId]);
   await run(REJECT_UNKNOWN, [appId]);
   await run(REJECT_REPEATED);
   begins('writing');

@@ -1,15 +1,21 @@
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 /** The file for lines that are not loaded. It is made with the first of them, and never over a file that is there. */
 export class RejectsFile {
   private file: FileHandle | undefined;
   private made = false;
 
-  /** @throws {Error} a file is there, which may be the import itself. */
+  /** @throws {Error} a file is there, which may be the import itself, or none can be made. */
   constructor(readonly path: string) {
     if (existsSync(path)) {
       throw this.fault('it is there already: move it away, or name another with --rejects');
+    }
+    try {
+      accessSync(dirname(path), constants.W_OK);
+    } catch (error) {
+      throw this.fault((error as NodeJS.ErrnoException).code ?? '');
     }
   }
 
