@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
@@ -97,6 +97,10 @@ async function isAt(statement: RegExp, waitsFor: 'Lock' | 'Client'): Promise<voi
     if (running.some(({ query }) => statement.test(query))) return;
   }
 }
+
+it('the command that is built can be executed, as npx does', async () => {
+  expect((await stat(MAIN)).mode & 0o111).toBe(0o111);
+});
 
 describe('conversation show', () => {
   it('shows the rules, who ranks above a member and how many there are, also of 100,000', async () => {
@@ -372,6 +376,16 @@ describe('members import', () => {
     const [missing, aFolder] = await Promise.all([refused('missing.csv'), refused('.')]);
     expect(missing).toContain('missing.csv cannot be read (ENOENT)');
     expect(aFolder).toContain('. cannot be read (EISDIR)');
+    const nowhere = await fails(
+      'members',
+      'import',
+      '--app-id',
+      'nobody',
+      'odd.csv',
+      '--rejects',
+      'no/where',
+    );
+    expect(nowhere, 'before it looks for the app').toContain('no/where, cannot be written (ENOENT)');
     expect(await refused('odd.csv', 'nobody')).toContain('no app "nobody"');
   });
 
@@ -429,11 +443,11 @@ describe('members import', () => {
       expect(existsSync(join(folder, 'half.csv.rejected.ndjson'))).toBe(false);
     }
 
-    it('on SIGTERM while it reads', async () => {
+    it.each(['SIGTERM', 'SIGHUP'] as const)('on %s while it reads', async (signal) => {
       const program = start('members', 'import', '--app-id', 'shop', '--format', 'csv', '-');
       program.process.stdin?.write(HALF);
       await isAt(/^COPY/, 'Client');
-      program.process.kill('SIGTERM');
+      program.process.kill(signal);
       await nothingWasLoaded(program, /^interrupted$/);
     });
 

@@ -96,6 +96,7 @@ export class AppRegistry {
     const openToEveryone = apps.filter(({ identity }) => identity === 'none').map(({ appId }) => appId);
     return { opened: apps.length - faults.length, faults, openToEveryone };
   }
+
   private async fetch(appIds: readonly string[]): Promise<Map<string, App>> {
     const apps = await this.apps.find({ where: { appId: In(appIds) }, relations: { masterKeys: true } });
     return new Map(apps.map((app) => [app.appId, app]));

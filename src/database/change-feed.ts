@@ -70,9 +70,9 @@ interface CacheOptions<V> {
 /**
  * Hears from PostgreSQL, on one connection, what has changed, makes the caches forget it, and knows whether it would have heard.
  *
- * A backend delivers the notices that wait before it says that a query is done. So the answer to a heartbeat proves that
- * everything whose commit was acknowledged before it was sent is known here. Until the next answer nothing more is proven, which is borne for less
- * than a second: then, as when the connection is lost, what is remembered is neither used nor kept until a new connection listens.
+ * A backend delivers the notices that wait before it says that a query is done. So the answer to a heartbeat proves that everything
+ * whose commit was acknowledged before it was sent is known here. Until the next answer nothing more is proven, which is borne for
+ * less than a second: then, as when the connection is lost, what is remembered is neither used nor kept until a new one listens.
  */
 @Injectable()
 export class ChangeFeed implements OnApplicationBootstrap, OnApplicationShutdown {

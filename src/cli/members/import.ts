@@ -54,6 +54,7 @@ export async function run(file: string, { appId, ...options }: ImportOptions): P
 async function cancelOnAbort(client: Client, dataSource: DataSource, signal: AbortSignal): Promise<void> {
   const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
   signal.addEventListener('abort', () => {
+    // Where that fails, the rollback waits until the server is done.
     dataSource.query('SELECT pg_cancel_backend($1)', [rows[0]?.pid]).catch(() => undefined);
   });
 }

@@ -102,19 +102,15 @@ export async function load(client: Client, job: Load): Promise<Counts> {
     await job.rejects.remove();
     // On a connection that is lost, the server does so by itself.
     await client.query('ROLLBACK').catch(() => undefined);
-    throw new Error(`${job.signal.aborted ? 'interrupted' : messageOf(lost ?? error)}; nothing was loaded`, {
-      cause: error,
-    });
+    // Queries after the loss of a connection would only say that it is lost.
+    const { message } = lost ?? (error as Error);
+    throw new Error(`${job.signal.aborted ? 'interrupted' : message}; nothing was loaded`, { cause: error });
   }
 }
 
 /** Whether PostgreSQL has answered, and not the connection broken. */
 function isAnswer(error: unknown): boolean {
   return (error as { severity?: string }).severity === 'ERROR';
-}
-
-function messageOf(error: unknown): string {
-  return (error as Error).message;
 }
 
 async function write(

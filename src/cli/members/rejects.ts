@@ -38,6 +38,7 @@ export class RejectsFile {
 
   /** Takes away what was made. */
   async remove(): Promise<void> {
+    // Whatever became of it, it goes.
     await this.file?.close().catch(() => undefined);
     this.file = undefined;
     if (this.made) await rm(this.path, { force: true });
