@@ -69,10 +69,11 @@ export function cpuMicroseconds(pid: number): number {
 
 /** The same of a process and all its children, as a PostgreSQL server has them. */
 export function treeCpuMicroseconds(pid: number): number {
-  const children = readdirSync('/proc').filter(
-    (name) => /^\d+$/.test(name) && parentOf(Number(name)) === pid,
-  );
-  return [pid, ...children.map(Number)].reduce((sum, each) => sum + cpuMicroseconds(each), 0);
+  const children = readdirSync('/proc')
+    .map(Number)
+    .filter((id) => parentOf(id) === pid);
+  // A child that ends meanwhile is counted by its parent from then on.
+  return children.reduce((sum, id) => sum + (ifAlive(() => cpuMicroseconds(id)) ?? 0), cpuMicroseconds(pid));
 }
 
 /** Resident memory in MB. */
@@ -81,10 +82,14 @@ export function residentMegabytes(pid: number): number {
   return Math.round(Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) / 1024);
 }
 
-/** The parent's id; undefined when the process has ended meanwhile, or is not on this machine. */
+/** The parent's id; undefined when there is no such process on this machine. */
 export function parentOf(pid: number): number | undefined {
+  return ifAlive(() => Number(statFields(pid)[1]));
+}
+
+function ifAlive<T>(read: () => T): T | undefined {
   try {
-    return Number(statFields(pid)[1]);
+    return read();
   } catch {
     return undefined;
   }

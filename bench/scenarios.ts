@@ -58,12 +58,14 @@ export async function seed(database: Client, keys: SealingKeys): Promise<void> {
     INSERT INTO conversations (app_id, conversation_id, member_limit)
     SELECT 'ruled', 'conversation-' || i, 500 FROM generate_series(0, ${MANY - 1}) AS i
     UNION ALL SELECT 'ruled', 'crowd', ${2 * CROWD}
-    UNION ALL SELECT 'proven', 'conversation', 2000`);
+    UNION ALL SELECT 'proven', 'group', 500
+    UNION ALL SELECT 'proven', 'town', NULL`);
   await database.query(`
     INSERT INTO conversation_members (app_id, conversation_id, client_id)
     SELECT 'ruled', 'conversation-' || i, 'client-' || i FROM generate_series(0, ${MANY - 1}) AS i
     UNION ALL SELECT 'ruled', 'crowd', 'client-' || i FROM generate_series(0, ${CROWD - 1}) AS i
-    UNION ALL SELECT 'proven', 'conversation', 'client-' || i FROM generate_series(0, 999) AS i`);
+    UNION ALL SELECT 'proven', 'group', 'client-' || i FROM generate_series(0, 99) AS i
+    UNION ALL SELECT 'proven', 'town', 'client-' || i FROM generate_series(0, 999) AS i`);
   await database.query('VACUUM ANALYZE');
 }
 
@@ -80,14 +82,13 @@ export function makeScenarios(folder: string): Scenario[] {
     return { name, about, requests, file, connections: CONNECTIONS, ...rest };
   };
   const many = Array.from({ length: MANY }, (_, i) => i);
-  const friend = 'invite/proven/client-0/conversation/friend';
   const crowd = Array.from({ length: 500 }, (_, i) => `guest-${String(i).padStart(4, '0')}`).join(':');
   return [
     make('open', 'a login, no token, no rules', [{ path: '/signature/login/open/alice' }], { goal: 1.6 }),
     make(
       'token-and-rules',
-      'an invite under rules with a token, the same again and again',
-      [{ path: `/signature/${friend}`, token: tokenOf('client-0', 0) }],
+      'an invite under rules with a token into a group of 100 with a limit of 500, the same again and again',
+      [{ path: '/signature/invite/proven/client-0/group/friend', token: tokenOf('client-0', 0) }],
       { goal: 2 },
     ),
     make(
@@ -101,7 +102,7 @@ export function makeScenarios(folder: string): Scenario[] {
       'an invite of 500 members under rules, with a token',
       [
         {
-          path: `/signature/invite/proven/client-0/conversation/${crowd}`,
+          path: `/signature/invite/proven/client-0/town/${crowd}`,
           token: tokenOf('client-0', 0),
         },
       ],
@@ -111,7 +112,7 @@ export function makeScenarios(folder: string): Scenario[] {
       'new-tokens',
       'an invite under rules by one of 1,000 clients, each time with a token never seen before (HS256)',
       many.map((i) => ({
-        path: `/signature/invite/proven/client-${i % 1000}/conversation/friend`,
+        path: `/signature/invite/proven/client-${i % 1000}/town/friend`,
         token: tokenOf(`client-${i % 1000}`, i),
       })),
     ),

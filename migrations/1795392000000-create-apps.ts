@@ -1,5 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
+/** The registered apps: what admins write, by further migrations. */
 export class CreateApps1795392000000 implements MigrationInterface {
   async up(queryRunner: QueryRunner): Promise<void> {
     // An id is joined with ":" into the signed message, unescaped; src/apps/ids.ts has the same rule.
@@ -23,6 +24,31 @@ export class CreateApps1795392000000 implements MigrationInterface {
         sealed_key text NOT NULL CHECK (sealed_key ~ '^v1\\.[A-Za-z0-9_-]{1,32}\\.[A-Za-z0-9_-]+$'),
         active_from timestamptz NOT NULL DEFAULT now() CHECK (isfinite(active_from)),
         PRIMARY KEY (app_id, version)
+      )`);
+    // An HMAC algorithm with a public key would let anyone who has that key make tokens: the two kinds never mix.
+    await queryRunner.query(`
+      CREATE TABLE app_identity (
+        app_id text PRIMARY KEY REFERENCES apps ON DELETE CASCADE,
+        issuer text CHECK (issuer <> ''),
+        audience text CHECK (audience <> ''),
+        client_id_claim text NOT NULL DEFAULT 'sub' CHECK (client_id_claim <> ''),
+        algorithms text[] NOT NULL CHECK (cardinality(algorithms) > 0 AND array_position(algorithms, NULL) IS NULL),
+        jwks_uri text CHECK (jwks_uri ~ '^https://[^/?#@]+([/?#]|$)' OR jwks_uri ~ '^http://(localhost|127\\.0\\.0\\.1|\\[::1\\])(:[0-9]+)?/'),
+        jwks jsonb CHECK (
+          jwks IS NULL
+          OR coalesce(jsonb_typeof(jwks -> 'keys') = 'array', false)
+          AND NOT jsonb_path_exists(jwks, '$.keys[*] ? (@.kty == "oct" || exists(@.d))')
+        ),
+        sealed_hmac_secret text CHECK (sealed_hmac_secret ~ '^v1\\.[A-Za-z0-9_-]{1,32}\\.[A-Za-z0-9_-]+$'),
+        CONSTRAINT app_identity_one_kind_of_key CHECK (num_nonnulls(jwks_uri, jwks, sealed_hmac_secret) = 1),
+        CONSTRAINT app_identity_algorithms_fit_key CHECK (
+          CASE
+            WHEN sealed_hmac_secret IS NOT NULL THEN algorithms <@ ARRAY['HS256', 'HS384', 'HS512']
+            ELSE algorithms <@ ARRAY[
+              'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'
+            ]
+          END
+        )
       )`);
     await queryRunner.query(`
       CREATE FUNCTION apps_set_updated_at() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -51,7 +77,7 @@ export class CreateApps1795392000000 implements MigrationInterface {
       'COLUMN apps.created_at': 'When the app was registered.',
       'COLUMN apps.updated_at': 'When the row last changed; kept by a trigger.',
       'TABLE app_master_keys':
-        'The versions of the master key of each app. In force is the one with the latest active_from not in the future, the higher version where two are equal.',
+        'The versions of the master key of each app. In force is the one with the latest active_from not in the future, the higher version where two are equal; the first where all are in the future.',
       'COLUMN app_master_keys.app_id': 'The app the key belongs to.',
       'COLUMN app_master_keys.version':
         'Counts up from 1 for each app; part of what the sealed key is bound to.',
@@ -59,6 +85,20 @@ export class CreateApps1795392000000 implements MigrationInterface {
         'AES-256-GCM under SECRETS_KEY, bound to app and version: v1.<sealing key id>.<base64url>. Never a plain key.',
       'COLUMN app_master_keys.active_from':
         'From when on this key signs; in the future for a scheduled rotation.',
+      'TABLE app_identity':
+        'How the bearer tokens of apps whose identity is jwt are verified. Without a row no token of such an app passes.',
+      'COLUMN app_identity.app_id': 'The app.',
+      'COLUMN app_identity.issuer': 'What the claim iss must be; null: not looked at.',
+      'COLUMN app_identity.audience': 'What the claim aud must be or contain; null: not looked at.',
+      'COLUMN app_identity.client_id_claim':
+        'The claim that holds the client id; with dots, a path: user.id is the member id of the claim user.',
+      'COLUMN app_identity.algorithms':
+        'The JWS algorithms a token may be signed with, such as RS256; no others are accepted.',
+      'COLUMN app_identity.jwks_uri':
+        'Where the issuer publishes its public keys (RFC 7517); https, or http on this machine. One of the three kinds of key is set.',
+      'COLUMN app_identity.jwks': 'The public keys themselves, as a JWK Set. No private or symmetric key.',
+      'COLUMN app_identity.sealed_hmac_secret':
+        'A secret shared with the issuer, AES-256-GCM under SECRETS_KEY, bound to the app: v1.<sealing key id>.<base64url>.',
     };
     for (const [subject, text] of Object.entries(comments)) {
       await queryRunner.query(`COMMENT ON ${subject} IS '${text}'`);
@@ -66,7 +106,7 @@ export class CreateApps1795392000000 implements MigrationInterface {
   }
 
   async down(queryRunner: QueryRunner): Promise<void> {
-    await queryRunner.query('DROP TABLE app_master_keys, apps');
+    await queryRunner.query('DROP TABLE app_identity, app_master_keys, apps');
     await queryRunner.query('DROP FUNCTION apps_set_updated_at');
   }
 }

@@ -6,11 +6,15 @@ import { AppRegistry, SEALING_KEYS } from './apps/app-registry.js';
 import { DEMO_APP_IDS, DEMO_MASTER_KEY, demoAppsAmong, makeDemoApps } from './apps/demo-apps.js';
 import type { SealingKeys } from './config/secrets-key.js';
 import { Settings } from './config/settings.js';
+import { clockDifference } from './database/data-source.js';
 import { DatabaseServer } from './database/database-server.js';
 import { DEMO_CLIENT_ID, DEMO_JWT_APP_ID, demoToken, makeDemoJwtApp } from './identity/demo-identity.js';
 import { APPLICATION_OPTIONS, httpAdapter, setUpHttp } from './operations/http.js';
 import { ServiceLogger } from './operations/service-logger.js';
 import { startErrorLines } from './start-error.js';
+
+/** Milliseconds by which the clocks of two machines may differ without a word. */
+const MAX_CLOCK_DIFFERENCE = 5_000;
 
 try {
   await start();
@@ -30,17 +34,18 @@ async function start(): Promise<void> {
   const settings = app.get(Settings);
   const logger = new ServiceLogger(settings.logLevel, settings.production);
   app.useLogger(logger);
-  setUpHttp(app);
+  await setUpHttp(app);
   app.enableShutdownHooks(['SIGINT', 'SIGTERM'], { useProcessExit: true });
 
   const server = app.get(DatabaseServer);
   const demo = server.embedded && !settings.production ? await makeDemo(app) : undefined;
   const { opened, faults, openToEveryone } = await app.get(AppRegistry).probe(Date.now());
-  if (opened === 0 && faults.length > 0) {
+  if (opened === 0 && faults.count > 0) {
     throw new Error(
-      `SECRETS_KEY: no app's master key opens, is it the one they were sealed with? ${faults[0] ?? ''}`,
+      `SECRETS_KEY: no app's master key opens, is it the one they were sealed with? ${faults.first[0] ?? ''}`,
     );
   }
+  const difference = await clockDifference(app.get(DataSource));
   const token = await demo?.token();
 
   await app.listen(settings.port, settings.host);
@@ -51,11 +56,22 @@ async function start(): Promise<void> {
     logger.fatal('The embedded PostgreSQL has ended. Start the service again.', 'main');
     process.exit(1);
   });
-  for (const fault of faults) logger.error(fault, 'AppRegistry');
-  if (openToEveryone.length > 0) {
+  for (const fault of faults.first) logger.error(fault, 'AppRegistry');
+  if (faults.count > faults.first.length) {
+    logger.error(`${faults.count} apps cannot be signed for; the first are named above`, 'AppRegistry');
+  }
+  if (openToEveryone.count > 0) {
+    const more = openToEveryone.count > openToEveryone.first.length ? ', …' : '';
     logger.warn(
-      `Open to everyone, as they ask for no proof of identity: ${openToEveryone.join(', ')}`,
+      `Apps that ask for no proof of identity, so that anyone can log in as anyone (${openToEveryone.count}): ${openToEveryone.first.join(', ')}${more}`,
       'AppRegistry',
+    );
+  }
+  if (Math.abs(difference) > MAX_CLOCK_DIFFERENCE) {
+    logger.warn(
+      `PostgreSQL's clock is ${Math.round(Math.abs(difference) / 1000)} s ${difference > 0 ? 'ahead of' : 'behind'} this machine's. ` +
+        "Timestamps, key rotations and tokens go by this machine's, the ends of bans by PostgreSQL's.",
+      'main',
     );
   }
   logger.log(`Ready on ${url}`, 'main');

@@ -7,11 +7,21 @@ export function startErrorLines(thrown: unknown): string[] {
   return [explain(error) ?? error.message];
 }
 
-function explain({ code, message, syscall, path }: NodeJS.ErrnoException): string | undefined {
+function explain({
+  code,
+  message,
+  syscall,
+  path,
+  detail,
+}: NodeJS.ErrnoException & { detail?: string }): string | undefined {
   if (syscall === 'listen') return `PORT: cannot listen (${message})`;
   switch (code) {
     case '42P01':
       return 'the database has no tables of this service yet: run "npm run migrate"';
+    // A foreign key is in the way: PostgreSQL names the row and the table that still refers to it.
+    case '23001':
+    case '23503':
+      return `refused: ${detail ?? message}`;
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':

@@ -323,25 +323,13 @@ describe('members import', () => {
     ]);
   });
 
-  it('counts what it adds, changes and leaves as it is, of thousands of lines, and tells the service once', async () => {
-    const listener = new Client({ connectionString: database.url });
-    await listener.connect();
-    const notices: string[] = [];
-    listener.on('notification', ({ payload = '' }) => notices.push(payload));
-    await listener.query('LISTEN im_signature_changes');
-
+  it('counts what it adds, changes and leaves as it is, of thousands of lines', async () => {
     const rows = Array.from({ length: 5000 }, (_, i) => `client-${i},c${(i % 2) + 1}`);
     await file('many.csv', ['client_id,conversation_id', ...rows].join('\n'));
     expect((await imports('many.csv')).stdout).toBe(
       '5000 lines read: 5000 added, 0 changed, 0 unchanged, 0 rejected\n',
     );
     expect(existsSync(join(folder, 'many.csv.rejected.ndjson'))).toBe(false);
-    await listener.query('SELECT');
-    expect(notices.map((notice) => JSON.parse(notice) as unknown)).toEqual([
-      { table: 'conversation_members', keys: null },
-    ]);
-    await listener.end();
-
     await database.query(`DELETE FROM conversation_members WHERE client_id LIKE 'client-1%'`);
     await database.query(`UPDATE conversation_members SET role = 'owner' WHERE client_id LIKE 'client-2%'`);
     expect((await imports('many.csv')).stdout).toBe(

@@ -178,12 +178,24 @@ describe('an app, from its registration to its end', () => {
     ).toContain('nothing is sealed with the key "old"');
   });
 
-  it('goes, with all that was made, when every migration is reverted, and comes back', async () => {
+  it('goes, with all that was made, when every migration is reverted, and comes back; its conversations hold that up', async () => {
     const rows = async () => database.query('SELECT app_id, version FROM app_master_keys ORDER BY version');
     const before = await rows();
     const { length } = JSON.parse(await project.does(['migrate', '--status', '--json'])) as unknown[];
-    for (let i = 0; i < length; i++) {
-      expect(await project.does(['migrate', '--revert'])).toMatch(/^reverted /);
+    await database.query(`INSERT INTO conversations (app_id, conversation_id) VALUES ('shop/1', 'c')`);
+    await database.query(`INSERT INTO conversation_members VALUES ('shop/1', 'c', 'alice')`);
+    const schema = 2;
+    for (let i = 0; i < length - schema - 1; i++) {
+      expect(await project.does(['migrate', '--revert'])).toMatch(/^reverted (Reseal|RotateKey)/);
+    }
+    expect(await project.fails(['migrate', '--revert'])).toMatch(
+      /refused: Key \(app_id\)=\(shop\/1\) is (still )?referenced from table "conversations"/,
+    );
+    expect(await database.query('SELECT client_id FROM conversation_members')).toHaveLength(1);
+    await database.query('DELETE FROM conversations');
+    expect(await project.does(['migrate', '--revert'])).toMatch(/^reverted RegisterApp/);
+    for (let i = 0; i < schema; i++) {
+      expect(await project.does(['migrate', '--revert'])).toMatch(/^reverted Create/);
     }
     expect(await project.does(['migrate', '--revert'])).toBe('nothing to revert\n');
     expect(await database.query(`SELECT 1 FROM pg_tables WHERE tablename LIKE 'app%'`)).toEqual([]);
@@ -200,7 +212,7 @@ describe('migrate from eight processes at once', () => {
     );
     expect(await Promise.all(migrations.map((migration) => migration.ends()))).toEqual(Array(8).fill(0));
     const applied = migrations.flatMap((migration) => migration.output().match(/^applied (\w+)/gm) ?? []);
-    const rows = await empty.query('SELECT name FROM migrations');
+    const rows = await empty.query('SELECT name FROM im_signature_migrations');
     expect(applied).toHaveLength(rows.length);
     await empty.drop();
   });
@@ -260,7 +272,7 @@ describe('a command that cannot do what it should', () => {
       'an app without a key',
       ['sign', 'login', '--app-id', 'there', '--client-id', 'a'],
       '',
-      /no master key in force/,
+      /The app has no master key/,
     ],
     [
       'a sealing key that is not there',

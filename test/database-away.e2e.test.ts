@@ -1,8 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { ProblemDetails } from '../src/operations/problem.js';
+import { makeDatabase, type TestDatabase } from './support/database.js';
 import { startService, type TestService } from './support/service.js';
 import { proxyTo, type TcpProxy } from './support/tcp-proxy.js';
-import { makeDatabase, type TestDatabase } from './support/database.js';
+
+/** As many as facts are asked for at a time. */
+const POOL_SIZE = 4;
 
 let database: TestDatabase;
 let network: TcpProxy;
@@ -13,8 +16,7 @@ beforeAll(async () => {
   network = await proxyTo(database.url);
   const url = new URL(database.url);
   url.port = String(network.port);
-  service = await startService({ DATABASE_URL: url.href, DATABASE_POOL_SIZE: '1' });
-  await vi.waitUntil(() => service.feed.trusted);
+  service = await startService({ DATABASE_URL: url.href, DATABASE_POOL_SIZE: String(POOL_SIZE) });
 });
 
 afterAll(async () => {
@@ -23,61 +25,140 @@ afterAll(async () => {
   await database.drop();
 });
 
-let clients = 0;
-
-/** Asks for a client of whom nothing is remembered. */
-const login = (): Promise<Response> => fetch(`${service.url}/signature/login/1/client-${++clients}`);
+const login = (): Promise<Response> => fetch(`${service.url}/signature/login/1/alice`);
 const status = async (): Promise<number> => (await login()).status;
 
-it('a connection that went dead costs one refusal, and the next caller gets a new one', async () => {
-  expect(await status()).toBe(200);
-  network.stopForwarding({ newConnections: false });
-  expect(await status()).toBe(503);
-  expect(await status()).toBe(200);
+/** The service's connections, by their processes. */
+async function connections(): Promise<number[]> {
+  const rows = await database.query<{ pid: number }>(`
+    SELECT pid FROM pg_stat_activity
+    WHERE application_name = 'im-signature' AND datname = current_database() ORDER BY pid`);
+  return rows.map(({ pid }) => pid);
+}
+
+/** Waits until so many look-ups wait for a lock. */
+async function waiting(count: number): Promise<void> {
+  await vi.waitUntil(
+    async () => (await database.query('SELECT FROM pg_locks WHERE NOT granted')).length === count,
+    {
+      timeout: 10_000,
+    },
+  );
+}
+
+/** Keeps the look-up of bans waiting until the work is done. */
+async function whileLocked<T>(work: () => Promise<T>): Promise<T> {
+  await database.query('BEGIN; LOCK client_bans');
+  try {
+    return await work();
+  } finally {
+    await database.query('ROLLBACK');
+  }
+}
+
+/** Has the pool hold as many connections as it may, all of them idle. */
+async function fillPool(): Promise<void> {
+  await status();
+  const answers: Promise<number>[] = [];
+  await whileLocked(async () => {
+    for (let count = 1; count <= POOL_SIZE; count++) {
+      answers.push(status());
+      await waiting(count);
+    }
+  });
+  expect(await Promise.all(answers)).toEqual(Array(POOL_SIZE).fill(200));
+  await vi.waitUntil(async () => (await connections()).length === POOL_SIZE, { timeout: 10_000 });
+}
+
+describe('connections that went dead without a word', () => {
+  it('cost one refusal, however many they are, and the next caller gets a new one', async () => {
+    await fillPool();
+    network.stopForwarding({ newConnections: false });
+    expect(await status()).toBe(503);
+    for (let i = 0; i < 2 * POOL_SIZE; i++) expect(await status()).toBe(200);
+    network.forwardAgain();
+  });
+
+  it('and a network that lets nothing through are 503 unavailable, and need no restart', async () => {
+    expect(await status()).toBe(200);
+    network.stopForwarding();
+    const response = await login();
+    expect(response.status).toBe(503);
+    expect(response.headers.get('retry-after')).toBe('1');
+    expect(await response.json()).toMatchObject({ code: 'unavailable' });
+    network.forwardAgain();
+    expect(await status()).toBe(200);
+  });
 });
 
-it('a network that lets nothing through is 503 unavailable, and needs no restart when it is back', async () => {
-  await vi.waitUntil(() => service.feed.trusted);
-  expect(await status()).toBe(200);
-  network.stopForwarding();
-  const response = await login();
-  expect(response.status).toBe(503);
-  expect(response.headers.get('retry-after')).toBe('1');
-  expect(await response.json()).toMatchObject({ code: 'unavailable' });
-  // By now not even what was remembered is answered.
-  expect((await fetch(`${service.url}/signature/login/1/client-1`)).status).toBe(503);
-  network.forwardAgain();
-  expect(await status()).toBe(200);
-  await vi.waitUntil(() => service.feed.trusted, { timeout: 10_000 });
+describe('a look-up whose connection PostgreSQL ends', () => {
+  it('is asked once more on another, and nobody notices', async () => {
+    await fillPool();
+    const before = await connections();
+    const answer = await whileLocked(async () => {
+      const asking = status();
+      await waiting(1);
+      await database.query(`SELECT pg_terminate_backend(pid, 5000) FROM unnest($1::int[]) AS pid`, [before]);
+      await waiting(1);
+      return { asking };
+    });
+    expect(await answer.asking).toBe(200);
+    expect(before).not.toContain((await connections())[0]);
+  });
 });
 
-describe('look-ups that together take a second', () => {
-  /** Asks while a lock keeps the look-up of the ban waiting, though it reads what holds when it gets it: the app was looked up before. */
-  async function askSlowly(ask: () => Promise<Response>): Promise<unknown> {
-    await vi.waitUntil(() => service.feed.trusted, { timeout: 10_000 });
-    await database.query('BEGIN; LOCK client_bans');
-    const answer = ask();
-    await vi.waitUntil(async () => (await waiting()) > 0);
-    // To the passing of a second nothing else can be awaited.
-    await sleep(1_000);
-    await database.query('COMMIT');
-    return (await answer).json();
+describe('a slow query', () => {
+  it('is cancelled, and its connection stays', async () => {
+    await fillPool();
+    const before = await connections();
+    await whileLocked(async () => {
+      expect(await Promise.all(Array.from({ length: 8 }, status))).toEqual(Array(8).fill(503));
+    });
+    expect(await connections()).toEqual(before);
+    expect(await status()).toBe(200);
+  });
+});
+
+describe('an app that was read more than a second ago', () => {
+  /** Asks, and lets a second pass while the look-up of the ban waits: the app was read before. */
+  async function askSlowly(path: string): Promise<ProblemDetails> {
+    await status();
+    const { asking } = await whileLocked(async () => {
+      const asking = fetch(`${service.url}/signature/${path}`);
+      await waiting(1);
+      service.clock.advance(1_000);
+      return { asking };
+    });
+    return (await (await asking).json()) as ProblemDetails;
   }
 
-  it('are no ground to sign on', async () => {
-    expect(await askSlowly(login)).toMatchObject({ code: 'unavailable' });
+  it('is no ground to sign on', async () => {
+    expect(await askSlowly('login/1/alice')).toMatchObject({ code: 'unavailable' });
     expect(await status()).toBe(200);
   });
 
-  it('are no ground to refuse on', async () => {
+  it('is no ground to refuse on', async () => {
     await database.query(`INSERT INTO client_bans VALUES ('1', 'banned')`);
-    const ask = (): Promise<Response> => fetch(`${service.url}/signature/login/1/banned`);
-    expect(await askSlowly(ask)).toMatchObject({ code: 'unavailable' });
-    expect(await (await ask()).json()).toMatchObject({ code: 'client_banned' });
+    expect(await askSlowly('login/1/banned')).toMatchObject({ code: 'unavailable' });
+    const answer = await fetch(`${service.url}/signature/login/1/banned`);
+    expect(await answer.json()).toMatchObject({ code: 'client_banned' });
   });
 });
 
-/** How many look-ups wait for a lock. */
-async function waiting(): Promise<number> {
-  return (await database.query(`SELECT FROM pg_locks WHERE NOT granted`)).length;
-}
+describe('REQUEST_TIMEOUT_MS', () => {
+  it('bounds what a request waits for as a whole, and the refusal comes while it waits', async () => {
+    const impatient = await startService({ REQUEST_TIMEOUT_MS: '50' });
+    const url = `${impatient.url}/signature/login/1/alice`;
+    await vi.waitUntil(async () => (await fetch(url)).ok, { timeout: 10_000 });
+    await impatient.database.query('BEGIN; LOCK client_bans');
+    const problem = (await (await fetch(url)).json()) as ProblemDetails;
+    expect(problem).toMatchObject({ code: 'unavailable', detail: 'The answer was not ready in time.' });
+    const stillWaiting = await impatient.database.query('SELECT FROM pg_locks WHERE NOT granted');
+    expect(stillWaiting).toHaveLength(1);
+    expect(impatient.logged.find((line) => line.includes(problem.request_id))).toContain(
+      'No facts to decide by in time',
+    );
+    await impatient.database.query('ROLLBACK');
+    await impatient.close();
+  });
+});

@@ -462,7 +462,7 @@ describe('what a token says about where its key is', () => {
 
   it('is no address: a key id with a path or a URL in it is just not known', async () => {
     const before = issuer.requests.length;
-    for (const kid of [
+    const kids = [
       attacker.url,
       '../../../etc/passwd',
       '/dev/null',
@@ -476,13 +476,16 @@ describe('what a token says about where its key is', () => {
       'EC',
       '',
       'k'.repeat(2_000),
-    ]) {
-      const token = await tokenFor({ ...attackersKey, kid }, 'alice');
-      await expectRefused(login(app, 'alice'), 'identity_invalid', token);
-    }
+    ];
+    await Promise.all(
+      kids.map(async (kid) => {
+        const token = await tokenFor({ ...attackersKey, kid }, 'alice');
+        await expectRefused(login(app, 'alice'), 'identity_invalid', token);
+      }),
+    );
     expect(attacker.requests).toEqual([]);
     expect(new Set(issuer.requests)).toEqual(new Set(['/jwks.json']));
-    expect(issuer.requests.length - before, 'requests for unknown keys').toBeLessThanOrEqual(1);
+    expect(issuer.requests.length - before, 'requests for unknown keys').toBeLessThanOrEqual(2);
   });
 });
 
@@ -622,20 +625,24 @@ describe('a client id is compared exactly:', () => {
 });
 
 describe('where two things are wrong, a caller without a good token learns nothing of the second', () => {
-  it.each(['conversion/APP/alice/9:10', 'kick/APP/alice/conv', 'invite/APP/alice/conv/c:b'])(
-    '%s: the members are not looked at before the token',
+  it.each(['conversion/APP/banned/bob', 'conversion/APP/alice/banned', 'invite/APP/alice/conv/banned'])(
+    '%s: bans are not looked at before the token',
     async (rest) => {
-      const path = `/signature/${rest.replace('APP', app)}`;
-      await expectRefused(path, 'identity_required');
-      await expectRefused(path, 'identity_invalid', await tokenFor(attackersKey, 'alice'));
-      await expectRefused(path, 'identity_expired', await tokenFor(key, 'alice', { exp: inSeconds(-60) }));
-      await expectRefused(path, 'identity_mismatch', await tokenFor(key, 'bob'));
-      const known = await expectRefused(
-        path,
-        rest.startsWith('kick') ? 'members_required' : 'members_not_sorted',
-        await tokenFor(key, 'alice'),
+      await service.database.query(
+        `INSERT INTO client_bans (app_id, client_id) VALUES ($1, 'banned') ON CONFLICT DO NOTHING`,
+        [app],
       );
-      expect(known.status).toBe(400);
+      const path = `/signature/${rest.replace('APP', app)}`;
+      const client = rest.split('/')[2] ?? '';
+      await expectRefused(path, 'identity_required');
+      await expectRefused(path, 'identity_invalid', await tokenFor(attackersKey, client));
+      await expectRefused(path, 'identity_expired', await tokenFor(key, client, { exp: inSeconds(-60) }));
+      await expectRefused(path, 'identity_mismatch', await tokenFor(key, 'bob'));
+      await expectRefused(
+        path,
+        client === 'banned' ? 'client_banned' : 'member_banned',
+        await tokenFor(key, client),
+      );
     },
   );
 
@@ -656,6 +663,8 @@ describe('where two things are wrong, a caller without a good token learns nothi
         'invalid_conversion_id',
         token,
       );
+      await expectRefused(`/signature/conversion/${app}/alice/9:10`, 'members_not_sorted', token);
+      await expectRefused(`/signature/kick/${app}/alice/conv`, 'members_required', token);
       await expectRefused(`${login(app, 'alice')}?format=xml`, 'invalid_format', token);
       await expectRefused(login(disabled, 'alice'), 'app_disabled', token);
       await expectRefused(login('nowhere', 'alice'), 'app_not_found', token);
@@ -666,7 +675,9 @@ describe('where two things are wrong, a caller without a good token learns nothi
 describe('a token that cannot be judged is 503 unavailable, explained in the log and not to the client', () => {
   async function expectUnavailable(appId: string, token: string, reason: string): Promise<void> {
     const problem = await expectRefused(login(appId, 'alice'), 'unavailable', token);
-    expect(problem.detail).toBe("The app's tokens cannot be verified right now.");
+    expect(problem.detail).toMatch(
+      /^(The app's tokens cannot be verified right now|The answer was not ready in time)\.$/,
+    );
     const line = service.logged.find((entry) => entry.includes(problem.request_id));
     expect(line).toContain(reason);
   }
@@ -694,8 +705,9 @@ describe('a token that cannot be judged is 503 unavailable, explained in the log
     ['answers 100 MB', () => answers.hundredMegabytes, 'more than 262144 bytes'],
     ['sends its callers to another host', () => redirectTo(attacker.url), 'a redirect to another host'],
     ['publishes private keys', () => text('{"keys":[{"kty":"EC","d":"AAAA"}]}'), 'must not hold private'],
-    ['hangs', () => answers.nothing, 'no answer within 3 s'],
-    ['hangs in the middle', () => answers.half, 'no answer within 3 s'],
+    ['publishes no keys', () => text('{"keys":[]}'), 'a JWK Set without keys'],
+    ['hangs', () => answers.nothing, 'No proof of identity in time'],
+    ['hangs in the middle', () => answers.half, 'No proof of identity in time'],
   ])('an issuer that %s; when it is well again the same token is good', async (_what, how, reason) => {
     const broken = await startIssuer(key);
     const appId = await makeApp({ algorithms: ['ES256'], jwks_uri: broken.url });
@@ -705,7 +717,7 @@ describe('a token that cannot be judged is 503 unavailable, explained in the log
     await expectUnavailable(appId, token, reason);
     broken.answer();
     laterBy(1);
-    await expectSigned(appId, 'alice', token);
+    await vi.waitFor(() => expectSigned(appId, 'alice', token), { timeout: 10_000, interval: 100 });
     await broken.close();
   });
 
@@ -773,7 +785,7 @@ describe('the keys that an issuer publishes', () => {
     await publisher.close();
   });
 
-  it('are asked for once in 30 s by tokens of keys that do not exist', async () => {
+  it('are asked for once a second by tokens of keys that do not exist', async () => {
     const publisher = await startIssuer(key);
     const appId = await makeApp({ algorithms: ['ES256'], jwks_uri: publisher.url });
     laterBy(0);
@@ -789,9 +801,7 @@ describe('the keys that an issuer publishes', () => {
       );
     };
     await flood();
-    await flood();
     expect(publisher.requests).toHaveLength(2);
-    laterBy(30);
     await flood();
     expect(publisher.requests).toHaveLength(3);
     await publisher.close();
@@ -812,8 +822,7 @@ describe('the keys that an issuer publishes', () => {
     const token = await tokenFor(fresh, 'alice');
     await expectRefused(login(appId, 'alice'), 'unavailable', token);
     await publisher.comeBack();
-    laterBy(31);
-    await expectSigned(appId, 'alice', token);
+    await vi.waitFor(() => expectSigned(appId, 'alice', token), { timeout: 10_000, interval: 100 });
     await publisher.close();
   });
 
@@ -824,8 +833,12 @@ describe('the keys that an issuer publishes', () => {
     expect((await ask(login(appId, 'alice'), await tokenFor(old, 'alice'))).status).toBe(200);
     publisher.publish(fresh);
     expect((await ask(login(appId, 'alice'), await tokenFor(fresh, 'alice'))).status).toBe(200);
-    expect((await ask(login(appId, 'alice'), await tokenFor(old, 'alice', { jti: 'new' }))).status).toBe(401);
+    // Another server of the issuer may publish it still.
+    expect((await ask(login(appId, 'alice'), await tokenFor(old, 'alice', { jti: '2' }))).status).toBe(200);
     expect(publisher.requests).toHaveLength(2);
+    laterBy(601);
+    const late = await tokenFor(old, 'alice', { jti: '3' });
+    expect((await ask(login(appId, 'alice'), late)).status).toBe(401);
     await publisher.close();
   });
 
@@ -857,7 +870,7 @@ describe('the keys that an issuer publishes', () => {
   });
 });
 
-describe('a verified token is remembered', () => {
+describe('a verified token is cached', () => {
   it('so that the requests after the first one do not verify it again', async () => {
     const verify = vi.spyOn(crypto.subtle, 'verify');
     const hmacs = await makeHmacApp();
@@ -888,6 +901,23 @@ describe('a verified token is remembered', () => {
     await expectRefused(login(app, 'alice'), 'identity_invalid', `${head}.${claims}.`);
   });
 
+  it('for ten minutes, so that a key which is withdrawn does not count for as long as its tokens', async () => {
+    laterBy(0);
+    const appId = await makeApp({ algorithms: ['ES256'], jwks: jwks(key) });
+    const verify = vi.spyOn(crypto.subtle, 'verify');
+    const token = await tokenFor(key, 'alice', { exp: inSeconds(86_400) });
+    for (const [seconds, times] of [
+      [0, 1],
+      [599, 1],
+      [2, 2],
+      [0, 2],
+    ] as const) {
+      laterBy(seconds);
+      await expectSigned(appId, 'alice', token);
+      expect(verify).toHaveBeenCalledTimes(times);
+    }
+  });
+
   it('until it expires', async () => {
     laterBy(0);
     const token = await tokenFor(key, 'alice', { exp: inSeconds(60) });
@@ -904,7 +934,7 @@ describe('a verified token is remembered', () => {
     ['client_id_claim', 'user_id'],
     ['algorithms', '{ES512}'],
     ['jwks', JSON.stringify({ keys: [] })],
-  ])('until the app has another %s: that counts at once, without a restart', async (column, value) => {
+  ])('until the app has another %s, without a restart', async (column, value) => {
     const appId = await makeApp({ algorithms: ['ES256'], jwks: jwks(key) });
     const token = await tokenFor(key, 'alice');
     await expectSigned(appId, 'alice', token);

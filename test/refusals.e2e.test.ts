@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ProblemCode, type ProblemDetails, PROBLEMS } from '../src/operations/problem.js';
 import { masterKeyPurpose, seal } from '../src/apps/sealing.js';
 import { rawRequest } from './support/raw-request.js';
@@ -21,12 +21,11 @@ beforeAll(async () => {
      VALUES ('ruled', 'c', 'invited', NULL), ('ruled', 'full', 'anyone', 1)`,
   );
   await service.database.query(`INSERT INTO conversation_members VALUES ('ruled', 'full', 'b')`);
+  await service.registerApp('many-jwt', SECRET, { identity: 'jwt', max_members: 1 });
+  await service.registerApp('many-ruled', SECRET, { membership: 'required', max_members: 1 });
+  await service.database.query(`INSERT INTO client_bans (app_id, client_id) VALUES ('many-ruled', 'banned')`);
   await service.registerApp('keyless', SECRET);
   await service.database.query(`DELETE FROM app_master_keys WHERE app_id = 'keyless'`);
-  await service.registerApp('future', SECRET);
-  await service.database.query(
-    `UPDATE app_master_keys SET active_from = now() + interval '1 hour' WHERE app_id = 'future'`,
-  );
   await service.registerApp('copied', SECRET);
   await service.database.query(
     `UPDATE app_master_keys SET sealed_key = (SELECT sealed_key FROM app_master_keys WHERE app_id = '1') WHERE app_id = 'copied'`,
@@ -220,12 +219,13 @@ describe('where two things are wrong, the order of checks decides', () => {
   it.each<[string, ProblemCode, string]>([
     ['/signature/login/unknown/a:b', 'invalid_client_id', 'shape before app'],
     ['/signature/login/unknown/a?format=x', 'invalid_format', 'shape before app'],
-    ['/signature/conversion/unknown/a/c:b', 'app_not_found', 'app before order of members'],
-    ['/signature/conversion/disabled/a/c:b', 'app_disabled', 'app before order of members'],
-    ['/signature/kick/jwt/a/c', 'identity_required', 'identity before members'],
-    ['/signature/invite/ruled/banned/c/c:b', 'client_banned', 'bans before members'],
-    ['/signature/invite/ruled/a/c/banned:b', 'member_banned', 'bans before members'],
-    ['/signature/invite/ruled/a/c/c:b', 'members_not_sorted', 'members before conversation rules'],
+    ['/signature/conversion/unknown/a/c:b', 'members_not_sorted', 'order of members before app'],
+    ['/signature/kick/unknown/a/c', 'members_required', 'number of members before app'],
+    ['/signature/conversion/disabled/a/b:c', 'app_disabled', 'app before the rest'],
+    ['/signature/conversion/many-jwt/a/b:c', 'identity_required', 'identity before length of list'],
+    ['/signature/conversion/many-ruled/banned/b:c', 'too_many_members', 'length of list before bans'],
+    ['/signature/invite/ruled/banned/unknown/b', 'client_banned', 'bans before conversation rules'],
+    ['/signature/invite/ruled/a/unknown/banned', 'member_banned', 'bans before conversation rules'],
   ])('%s: %s (%s)', async (path, code) => {
     await refused(path, code);
   });
@@ -233,8 +233,7 @@ describe('where two things are wrong, the order of checks decides', () => {
 
 describe('what the service cannot do is 503 unavailable, explained in the log and not to the client', () => {
   it.each([
-    ['keyless', 'no master key in force'],
-    ['future', 'no master key in force'],
+    ['keyless', 'The app has no master key'],
     ['copied', 'Master key 1 of app copied: it does not open'],
     ['foreign', 'it is sealed with the key "other", which SECRETS_KEY does not hold'],
   ])('an app whose key cannot sign: %s', async (app, reason) => {
@@ -253,7 +252,6 @@ describe('what the service cannot do is 503 unavailable, explained in the log an
   it('a database that refuses to answer, and it recovers', async () => {
     await service.database.query('ALTER TABLE apps RENAME TO apps_away');
     try {
-      await vi.waitUntil(() => !service.feed.trusted, { timeout: 10_000 });
       const problem = await refused('/signature/login/1/a', 'unavailable');
       expect(problem.detail).toBe('The service cannot answer right now.');
       expect(service.logged.find((entry) => entry.includes(problem.request_id))).toContain(

@@ -87,7 +87,7 @@ it('an app id of 64 characters outside the Basic Multilingual Plane is registere
   await service.database.query(REGISTER, ['😀'.repeat(64)]);
 });
 
-it('a ban is for good, and a conversation for members who invite and managers who kick, unless it says otherwise', async () => {
+it('a ban is permanent, and a conversation for members who invite and managers who kick, unless it says otherwise', async () => {
   await service.database.query(BAN, ['1', 'a']);
   await service.database.query(CONVERSATION, ['1', 'c']);
   await service.database.query(MEMBER, ['1', 'c', 'a']);
@@ -104,14 +104,31 @@ it('a ban is for good, and a conversation for members who invite and managers wh
   });
 });
 
-it('conversations go with their app, and their members with them', async () => {
-  await service.database.query(REGISTER, ['short-lived']);
-  await service.database.query(BAN, ['short-lived', 'a']);
-  await service.database.query(CONVERSATION, ['short-lived', 'c']);
-  await service.database.query(MEMBER, ['short-lived', 'c', 'a']);
-  await service.database.query(`DELETE FROM apps WHERE app_id = 'short-lived'`);
+describe('an app cannot be deleted while there is', () => {
+  it.each([
+    ['a ban of it', 'client_bans', [BAN]],
+    ['a conversation of it', 'conversations', [CONVERSATION]],
+    ['a member in it', 'conversations', [CONVERSATION, MEMBER]],
+  ])('%s', async (_what, table, statements) => {
+    const appId = `with-${statements.length}-${table}`;
+    await service.database.query(REGISTER, [appId]);
+    for (const sql of statements) {
+      await service.database.query(sql, [appId, 'c', 'a'].slice(0, sql.match(/\$\d/g)?.length));
+    }
+    await expect(service.database.query('DELETE FROM apps WHERE app_id = $1', [appId])).rejects.toThrow(
+      `foreign key constraint "${table}_app_id_fkey"`,
+    );
+    await service.database.query(`DELETE FROM ${table} WHERE app_id = $1`, [appId]);
+    await service.database.query('DELETE FROM apps WHERE app_id = $1', [appId]);
+  });
+});
+
+it('members go with their conversation', async () => {
+  await service.database.query(CONVERSATION, ['1', 'short-lived']);
+  await service.database.query(MEMBER, ['1', 'short-lived', 'a']);
+  await service.database.query(`DELETE FROM conversations WHERE conversation_id = 'short-lived'`);
   const left = await service.database.query(
-    `SELECT app_id FROM client_bans NATURAL FULL JOIN conversations NATURAL FULL JOIN conversation_members WHERE app_id = 'short-lived'`,
+    `SELECT FROM conversation_members WHERE conversation_id = 'short-lived'`,
   );
   expect(left).toEqual([]);
 });
@@ -128,7 +145,7 @@ it('every table and column says what it is for', async () => {
   const silent = await service.database.query(`
     SELECT c.relname, a.attname
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-    WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND c.relname <> 'migrations'
+    WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND c.relname <> 'im_signature_migrations'
       AND a.attnum > 0 AND NOT a.attisdropped
       AND (col_description(c.oid, a.attnum) IS NULL OR obj_description(c.oid) IS NULL)`);
   expect(silent).toEqual([]);
@@ -159,9 +176,9 @@ async function describeSchema(database: TestDatabase): Promise<string[]> {
   const rows = await database.query<{ line: string }>(`
     SELECT format('%s.%s %s %s %s %s', table_name, column_name, data_type, is_nullable, column_default,
       col_description(format('%I', table_name)::regclass, ordinal_position)) AS line
-    FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'migrations'
+    FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'im_signature_migrations'
     UNION ALL SELECT format('%s %s', conrelid::regclass, pg_get_constraintdef(oid)) FROM pg_constraint
-      WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'migrations'
+      WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'im_signature_migrations'
     UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
     UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
     ORDER BY 1`);

@@ -75,7 +75,7 @@ describe('without any setting', () => {
     expect(answer.signature).toBe(hmac(messageOf(answer), DEMO_MASTER_KEY));
     expect((await fetch(address)).status).toBe(401);
     expect((await fetch(address.replace('alice', 'bob'), { headers })).status).toBe(403);
-    expect(service.output()).toContain('Open to everyone, as they ask for no proof of identity: 1, 2\n');
+    expect(service.output()).toContain('so that anyone can log in as anyone (2): 1, 2\n');
   });
 
   it.each(['SIGINT', 'SIGTERM'] as const)(
@@ -214,6 +214,51 @@ describe('with a DATABASE_URL', () => {
     expect(service.output()).toContain('Master key 1 of app broken: it does not open');
     expect((await fetch(`${url}/signature/login/good/a`)).status).toBe(200);
     expect((await fetch(`${url}/signature/login/broken/a`)).status).toBe(503);
+  });
+
+  it('names the first ten apps that are open to everyone, and says how many there are', async () => {
+    const many = await makeDatabase('migrated');
+    await many.query(
+      `INSERT INTO apps (app_id, name, identity) SELECT 'app-' || to_char(n, 'FM0000'), 'x', 'none' FROM generate_series(1, 2500) n`,
+    );
+    await many.query(`INSERT INTO app_master_keys SELECT app_id, 1, $1 FROM apps`, [
+      seal('key', masterKeyPurpose('app-0001', 1), parseSecretsKey(SECRETS_KEY)),
+    ]);
+    const service = start({ ...env, DATABASE_URL: many.url });
+    await service.prints(READY);
+    expect(service.output()).toContain('(2500): app-0001, app-0002, app-0003, app-0004, app-0005, ');
+    expect(service.output()).toContain('app-0010, …\n');
+    expect(service.output()).not.toContain('app-0012');
+    expect(service.output()).toContain('2499 apps cannot be signed for; the first are named above');
+    service.process.kill('SIGTERM');
+    await service.ends();
+    await many.drop();
+  });
+
+  it('warns when its clock is another than that of PostgreSQL, and signs for an app that was registered meanwhile', async () => {
+    const fresh = await makeDatabase('migrated');
+    await fresh.query(`INSERT INTO apps (app_id, name, identity) VALUES ('fresh', 'x', 'none')`);
+    await fresh.query(`INSERT INTO app_master_keys VALUES ('fresh', 1, $1)`, [
+      seal('key', masterKeyPurpose('fresh', 1), parseSecretsKey(SECRETS_KEY)),
+    ]);
+    const hourBehind = `
+      const RealDate = Date;
+      globalThis.Date = class extends RealDate {
+        constructor(...given) { given.length > 0 ? super(...given) : super(RealDate.now() - 3_600_000); }
+        static now() { return RealDate.now() - 3_600_000; }
+      };`;
+    const service = start({
+      ...env,
+      DATABASE_URL: fresh.url,
+      NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hourBehind)}`,
+    });
+    const [, url = ''] = await service.prints(READY);
+    expect(service.output()).toContain("PostgreSQL's clock is 3600 s ahead of this machine's.");
+    const answer = (await (await fetch(`${url}/signature/login/fresh/a`)).json()) as Answer;
+    expect(answer.signature).toBe(hmac(messageOf(answer), 'key'));
+    service.process.kill('SIGTERM');
+    await service.ends();
+    await fresh.drop();
   });
 
   it('lets the answer that is under way end, and the connection with it', async () => {

@@ -1,104 +1,192 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { InjectRepository } from '@nestjs/typeorm';
-import { In, Repository } from 'typeorm';
+import { LRUCache } from 'lru-cache';
+import { DataSource, type EntityTarget, type ObjectLiteral } from 'typeorm';
+import { Clock, type ClockReading } from '../config/clock.js';
 import type { SealingKeys } from '../config/secrets-key.js';
-import { ChangeFeed } from '../database/change-feed.js';
-import { inBatches } from '../database/in-batches.js';
-import type { RowCache } from '../database/row-cache.js';
+import { Batches } from '../database/batches.js';
+import { isDataFault, LookUps, type Statement } from '../database/look-ups.js';
 import { Problem } from '../operations/problem.js';
-import { type AppMasterKey, keyInForce } from './app-master-key.entity.js';
+import { AppIdentity } from './app-identity.entity.js';
+import { AppMasterKey } from './app-master-key.entity.js';
 import { App } from './app.entity.js';
-import { masterKeyPurpose, open, SealError } from './sealing.js';
+import { SigningApp } from './signing-app.js';
 
 export const SEALING_KEYS = Symbol('SEALING_KEYS');
 
-const MAX_REMEMBERED = 10_000;
+/** Milliseconds for which an app is cached, from when its query was sent. */
+const MAX_AGE = 500;
 
-/** The registered apps and their master keys. */
+/** Milliseconds after which nothing is answered any more by what was read: a second, less what sending the answer takes. */
+const MAX_AGE_OF_ANSWER = 950;
+
+const MAX_CACHED = 10_000;
+const PAGE = 1_000;
+
+/** So many of the apps that a report is about are named in it. */
+const NAMED_IN_REPORT = 10;
+
+interface AppRead {
+  /** Null: no such app. */
+  readonly content: string | null;
+  readonly readAt: ClockReading;
+}
+
+/** How many there are, and the first of them. */
+export interface Sample {
+  readonly count: number;
+  readonly first: readonly string[];
+}
+
+/** The registered apps, their master keys and identity settings; each is read again after half a second. */
 @Injectable()
 export class AppRegistry {
-  private readonly remembered: RowCache<App>;
-  /** A key stays open as long as its row is remembered. */
-  private readonly opened = new WeakMap<AppMasterKey, string>();
+  private readonly apps = new LRUCache<string, SigningApp>({ max: MAX_CACHED });
+  private readonly reading = new Map<string, Promise<SigningApp | undefined>>();
+  private readonly batches: Batches<string, AppRead>;
 
   constructor(
-    @InjectRepository(App) private readonly apps: Repository<App>,
+    private readonly dataSource: DataSource,
+    lookUps: LookUps,
+    private readonly clock: Clock,
     @Inject(SEALING_KEYS) private readonly sealingKeys: SealingKeys,
-    feed: ChangeFeed,
   ) {
-    this.remembered = feed.cache({
-      name: 'apps',
-      max: MAX_REMEMBERED,
-      keyParts: 1,
-      tables: ['apps', 'app_master_keys'],
-      fetch: inBatches((appIds) => this.fetch(appIds)),
+    const statement = appsStatement(dataSource);
+    this.batches = new Batches({
+      ask: async (appIds) => {
+        const readAt = clock.read();
+        const rows = await lookUps.rows<{ content: string | null }>(
+          statement,
+          [appIds.join('\n')],
+          appIds.length,
+        );
+        this.requireRecent(readAt);
+        return rows.map(({ content }) => ({ content, readAt }));
+      },
+      isFaultOfOne: isDataFault,
+      maxWeight: PAGE,
+      maxInFlight: 2,
     });
   }
 
-  /** The app that signatures are asked for. @throws {Problem} `app_not_found`, `app_disabled` */
-  async find(appId: string): Promise<App> {
-    const app = await this.remembered.get(appId);
-    if (app === undefined) throw new Problem('app_not_found', 'No app is registered under this id.');
-    if (app.disabled) throw new Problem('app_disabled', 'The app is disabled; nothing is signed for it.');
-    return app;
-  }
-
-  /** The app as it is right now, disabled or not, with all versions of its key. */
-  async lookUp(appId: string): Promise<App | undefined> {
-    return (await this.fetch([appId])).get(appId);
-  }
-
-  /** Every app with all versions of its key. */
-  async all(): Promise<App[]> {
-    return this.apps.find({ relations: { masterKeys: true }, order: { appId: 'ASC' } });
-  }
-
   /**
-   * The master key that signs for the app at a moment, opened.
+   * The app that signatures are asked for: at once when it is cached.
    *
-   * @param now milliseconds since 1970.
-   * @throws {Problem} `unavailable` when the app has no key in force or it does not open; the reason is its `cause`.
+   * @throws {Problem} `app_not_found`, `app_disabled`, `unavailable`
    */
-  masterKey(app: App, now: number): string {
-    const key = keyInForce(app.masterKeys, now);
-    if (key === undefined) throw new Problem('unavailable', 'The app has no master key in force.');
-    const known = this.opened.get(key);
-    if (known !== undefined) return known;
-    try {
-      const masterKey = open(key.sealedKey, masterKeyPurpose(app.appId, key.version), this.sealingKeys);
-      this.opened.set(key, masterKey);
-      return masterKey;
-    } catch (error) {
-      if (!(error instanceof SealError)) throw error;
-      const cause = new Error(`Master key ${key.version} of app ${app.appId}: ${error.message}`);
-      throw new Problem('unavailable', "The app's master key cannot be used.", { cause });
+  find(appId: string): SigningApp | Promise<SigningApp> {
+    const cached = this.apps.get(appId);
+    if (cached !== undefined && this.clock.elapsedSince(cached.readAt) < MAX_AGE) {
+      return requireEnabled(cached);
     }
+    return this.read(appId).then(requireEnabled);
+  }
+
+  /** @throws {Problem} `unavailable` when the app was read so long ago that it may have changed more than a second ago. */
+  requireCurrent(app: SigningApp): void {
+    this.requireRecent(app.readAt);
   }
 
   /**
    * Opens the key in force of every enabled app, so that a wrong `SECRETS_KEY` shows at the start and not at the first login.
    *
-   * @returns how many opened, one line for each that did not, and the apps that ask for no proof of identity.
+   * @param now milliseconds since 1970.
+   * @returns how many opened, a line for each that did not, and the apps that ask for no proof of identity.
    */
-  async probe(now: number): Promise<{ opened: number; faults: string[]; openToEveryone: string[] }> {
-    const apps = (await this.all()).filter(({ disabled }) => !disabled);
+  async probe(now: number): Promise<{ opened: number; faults: Sample; openToEveryone: Sample }> {
+    let opened = 0;
     const faults: string[] = [];
-    for (const app of apps) {
+    const openToEveryone: string[] = [];
+    for await (const app of this.enabledApps()) {
+      if (app.identity === 'none') openToEveryone.push(app.appId);
       try {
-        this.masterKey(app, now);
+        app.masterKey(now);
+        opened++;
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
-        faults.push(
-          error.cause instanceof Error ? error.cause.message : `App ${app.appId} has no master key in force`,
-        );
+        faults.push(error.cause instanceof Error ? error.cause.message : `App ${app.appId}: ${error.detail}`);
       }
     }
-    const openToEveryone = apps.filter(({ identity }) => identity === 'none').map(({ appId }) => appId);
-    return { opened: apps.length - faults.length, faults, openToEveryone };
+    return { opened, faults: sampleOf(faults), openToEveryone: sampleOf(openToEveryone) };
   }
 
-  private async fetch(appIds: readonly string[]): Promise<Map<string, App>> {
-    const apps = await this.apps.find({ where: { appId: In(appIds) }, relations: { masterKeys: true } });
-    return new Map(apps.map((app) => [app.appId, app]));
+  private async *enabledApps(): AsyncGenerator<SigningApp> {
+    for (let last = ''; ;) {
+      const page = await this.dataSource.query<{ app_id: string }[]>(
+        `SELECT app_id FROM apps WHERE NOT disabled AND app_id > $1 ORDER BY app_id LIMIT ${PAGE}`,
+        [last],
+      );
+      const apps = await Promise.all(page.map(({ app_id }) => this.read(app_id)));
+      for (const app of apps) if (app !== undefined) yield app;
+      const end = page.at(-1);
+      if (end === undefined) return;
+      last = end.app_id;
+    }
   }
+
+  /** Reads an app; requests that wait for the same one share the query. */
+  private read(appId: string): Promise<SigningApp | undefined> {
+    let reading = this.reading.get(appId);
+    if (reading === undefined) {
+      reading = this.batches
+        .ask(appId)
+        .then((read) => this.remember(appId, read))
+        .finally(() => this.reading.delete(appId));
+      this.reading.set(appId, reading);
+    }
+    return reading;
+  }
+
+  private remember(appId: string, { content, readAt }: AppRead): SigningApp | undefined {
+    if (content === null) {
+      this.apps.delete(appId);
+      return undefined;
+    }
+    const known = this.apps.get(appId);
+    if (known?.content === content) {
+      known.readAt = readAt;
+      return known;
+    }
+    const app = new SigningApp(content, readAt, this.sealingKeys);
+    // Its own text of the id: a part of the URL would keep all of the URL in memory.
+    this.apps.set(app.appId, app);
+    return app;
+  }
+
+  private requireRecent(readAt: ClockReading): void {
+    if (this.clock.elapsedSince(readAt) <= MAX_AGE_OF_ANSWER) return;
+    throw new Problem('unavailable', 'The look-ups took so long that what they found may not hold any more.');
+  }
+}
+
+function requireEnabled(app: SigningApp | undefined): SigningApp {
+  if (app === undefined) throw new Problem('app_not_found', 'No app is registered under this id.');
+  if (app.disabled) throw new Problem('app_disabled', 'The app is disabled; nothing is signed for it.');
+  return app;
+}
+
+function sampleOf(values: readonly string[]): Sample {
+  return { count: values.length, first: values.slice(0, NAMED_IN_REPORT) };
+}
+
+/** For each app id, a line of $1: the app, its keys and its identity settings as one JSON text; null where there is no app. */
+function appsStatement(dataSource: DataSource): Statement {
+  const json = (entity: EntityTarget<ObjectLiteral>, alias: string, more = ''): string => {
+    const pairs = dataSource.getMetadata(entity).columns.map(({ propertyName, databaseName, type }) => {
+      const column = `${alias}.${databaseName}`;
+      return `'${propertyName}', ${type === 'timestamptz' ? `extract(epoch FROM ${column}) * 1000` : column}`;
+    });
+    return `json_build_object(${pairs.join(', ')}${more})`;
+  };
+  const keys = `SELECT coalesce(json_agg(${json(AppMasterKey, 'k')} ORDER BY k.version), '[]')
+    FROM app_master_keys k WHERE k.app_id = a.app_id`;
+  const settings = `SELECT ${json(AppIdentity, 'i')} FROM app_identity i WHERE i.app_id = a.app_id`;
+  const content = json(App, 'a', `, 'masterKeys', (${keys}), 'identitySettings', (${settings})`);
+  return {
+    name: 'apps',
+    text: `
+      SELECT CASE WHEN a.app_id IS NOT NULL THEN ${content}::text END AS content
+      FROM unnest(string_to_array($1, E'\\n')) WITH ORDINALITY AS asked (app_id, place) LEFT JOIN apps a USING (app_id)
+      WHERE (SELECT NOT pg_is_in_recovery())
+      ORDER BY place`,
+  };
 }

@@ -1,24 +1,23 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Settings } from '../config/settings.js';
-import { ChangeFeedModule } from '../database/change-feed.module.js';
+import { LookUpsModule } from '../database/look-ups.module.js';
+import { AppIdentity } from './app-identity.entity.js';
 import { AppMasterKey } from './app-master-key.entity.js';
 import { App } from './app.entity.js';
-import { AppGuard } from './app.guard.js';
 import { AppRegistry, SEALING_KEYS } from './app-registry.js';
 import { keptSealingKeys } from './kept-sealing-key.js';
 
 @Module({
-  imports: [TypeOrmModule.forFeature([App, AppMasterKey]), ChangeFeedModule],
+  imports: [TypeOrmModule.forFeature([App, AppMasterKey, AppIdentity]), LookUpsModule],
   providers: [
     AppRegistry,
-    AppGuard,
     {
       provide: SEALING_KEYS,
       inject: [Settings],
       useFactory: (settings: Settings) => settings.sealingKeys ?? keptSealingKeys(settings.dataDir),
     },
   ],
-  exports: [AppRegistry, AppGuard, SEALING_KEYS],
+  exports: [AppRegistry, SEALING_KEYS],
 })
 export class AppsModule {}

@@ -1,12 +1,10 @@
 import type { DataSource, Repository } from 'typeorm';
+import { AppIdentity } from '../apps/app-identity.entity.js';
 import { AppMasterKey } from '../apps/app-master-key.entity.js';
-import { AppRegistry } from '../apps/app-registry.js';
 import { App } from '../apps/app.entity.js';
 import { keptSealingKeys } from '../apps/kept-sealing-key.js';
 import type { SealingKeys } from '../config/secrets-key.js';
 import { loadSettings } from '../config/settings.js';
-import { AppIdentity } from '../identity/app-identity.entity.js';
-import { ChangeFeed } from '../database/change-feed.js';
 import { adminOptions, connect } from '../database/data-source.js';
 import { DatabaseServer } from '../database/database-server.js';
 
@@ -14,10 +12,8 @@ import { DatabaseServer } from '../database/database-server.js';
 export interface Admin {
   readonly dataSource: DataSource;
   readonly sealingKeys: SealingKeys;
-  readonly registry: AppRegistry;
+  readonly apps: Repository<App>;
   readonly identities: Repository<AppIdentity>;
-  /** One that hears nothing, so that nothing is remembered. */
-  readonly feed: ChangeFeed;
 }
 
 /** Works with the URL of the configured database, or of the embedded one, which runs at least until the work is done. */
@@ -38,13 +34,11 @@ export async function withAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<
       ...adminOptions(url),
       entities: [App, AppMasterKey, AppIdentity],
     });
-    const feed = new ChangeFeed(dataSource);
     try {
       return await work({
         dataSource,
-        feed,
         sealingKeys,
-        registry: new AppRegistry(dataSource.getRepository(App), sealingKeys, feed),
+        apps: dataSource.getRepository(App),
         identities: dataSource.getRepository(AppIdentity),
       });
     } finally {
@@ -53,9 +47,19 @@ export async function withAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<
   });
 }
 
-export async function requireApp({ registry }: Admin, appId: string): Promise<App> {
-  const app = await registry.lookUp(appId);
-  if (app === undefined) {
+/** Every app with all versions of its key. */
+export async function allApps({ apps }: Admin): Promise<App[]> {
+  return apps.find({ relations: { masterKeys: true }, order: { appId: 'ASC' } });
+}
+
+/** The app, disabled or not, with all versions of its key. */
+export async function findApp({ apps }: Admin, appId: string): Promise<App | null> {
+  return apps.findOne({ where: { appId }, relations: { masterKeys: true } });
+}
+
+export async function requireApp(admin: Admin, appId: string): Promise<App> {
+  const app = await findApp(admin, appId);
+  if (app === null) {
     throw new Error(`no app "${appId}" is registered: "im-signature app list" shows which are`);
   }
   return app;

@@ -1,7 +1,7 @@
 import type { App } from '../apps/app.entity.js';
 import { masterKeyPurpose, seal } from '../apps/sealing.js';
-import { withMigrationLock } from '../database/migrate.js';
-import { type Admin, requireApp, withAdmin } from './admin-context.js';
+import { appliedMigrations, withMigrationLock } from '../database/migrate.js';
+import { type Admin, findApp, requireApp, withAdmin } from './admin-context.js';
 import { change, isSoAlready, type KeyRow, registration, rotation } from './app-migrations.js';
 import { type Columns, columnsOf, givesIdentity, type IdentityOptions } from './app-options.js';
 import { changedRow, rowOf } from './identity-row.js';
@@ -20,7 +20,7 @@ export async function register({
   }
   await withAdmin(async (admin) => {
     const mayRegister = async (): Promise<void> => {
-      if ((await admin.registry.lookUp(appId)) !== undefined) {
+      if ((await findApp(admin, appId)) !== null) {
         throw new Error(`the app "${appId}" is registered already`);
       }
       await requireNothingPending(admin, appId);
@@ -123,11 +123,7 @@ function sealedKey({ sealingKeys }: Admin, appId: string, version: number, maste
 
 /** A migration that is made from what is now would not fit what another, not applied yet, is going to make of it. */
 async function requireNothingPending({ dataSource }: Admin, appId: string): Promise<void> {
-  const applied: { name: string }[] = await dataSource.query('SELECT name FROM migrations');
-  const pending = await unappliedAbout(
-    appId,
-    applied.map(({ name }) => name),
-  );
+  const pending = await unappliedAbout(appId, await appliedMigrations(dataSource));
   if (pending !== undefined) {
     throw new Error(
       `${pending} about this app is not applied yet: first run "npm run migrate", or remove it`,

@@ -8,8 +8,8 @@ import {
   sealingKeyId,
   type SealPurpose,
 } from '../apps/sealing.js';
-import type { AppIdentity } from '../identity/app-identity.entity.js';
-import { type Admin, requireApp, withAdmin } from './admin-context.js';
+import type { AppIdentity } from '../apps/app-identity.entity.js';
+import { type Admin, allApps, requireApp, withAdmin } from './admin-context.js';
 import { columnsNow } from './app-migrations.js';
 import { good, type OutputOptions, printJson, printTable, warning } from './output.js';
 
@@ -36,7 +36,7 @@ const SUMMARY_COLUMNS: Record<string, (app: AppSummary) => string | number | boo
 
 export async function list(options: OutputOptions): Promise<void> {
   await withAdmin(async (admin) => {
-    printTable((await admin.registry.all()).map(summaryOf), SUMMARY_COLUMNS, options);
+    printTable((await allApps(admin)).map(summaryOf), SUMMARY_COLUMNS, options);
   });
 }
 
@@ -99,9 +99,7 @@ function keysOf(app: App) {
 export async function check(options: OutputOptions): Promise<void> {
   await withAdmin(async (admin) => {
     const identities = new Map((await admin.identities.find()).map((identity) => [identity.appId, identity]));
-    const faults = (await admin.registry.all()).flatMap((app) =>
-      faultsOf(app, identities.get(app.appId), admin),
-    );
+    const faults = (await allApps(admin)).flatMap((app) => faultsOf(app, identities.get(app.appId), admin));
     if (options.json) printJson(faults);
     else if (faults.length === 0) good('every sealed key opens, and every app has a key in force');
     else printTable(faults, { app: (fault) => fault.app_id, fault: (fault) => fault.fault }, options);

@@ -1,4 +1,5 @@
 import { idFault, isId } from '../apps/ids.js';
+import { Clock } from '../config/clock.js';
 import { bearerToken } from '../identity/bearer-token.js';
 import { fetchKeySet } from '../identity/fetch-key-set.js';
 import { TokenVerifier } from '../identity/token-verifier.js';
@@ -21,12 +22,12 @@ export async function check({ appId }: { appId: string }): Promise<void> {
       throw new Error(`the app "${appId}" asks for tokens, and says not how to verify them`);
     }
     if (settings.jwksUri !== null) {
-      const { keys } = await fetchKeySet(settings.jwksUri);
+      const { keys = [] } = (await fetchKeySet(settings.jwksUri)) ?? {};
       print(
         `${settings.jwksUri} answers ${keys.length} key(s): ${keys.map(({ kid, kty }) => `${kid ?? 'without kid'} (${kty ?? '?'})`).join(', ')}`,
       );
     }
-    const verifier = new TokenVerifier(admin.identities, admin.sealingKeys, admin.feed);
+    const verifier = new TokenVerifier(admin.sealingKeys, new Clock());
     const authorization = `Bearer ${await readOnce('token')}`;
     const token = bearerToken({ headers: { authorization }, rawHeaders: ['authorization', authorization] });
     const { clientId, expires } = await verifier.verify(settings, token);

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { AppIdentity } from '../identity/app-identity.entity.js';
+import type { AppIdentity } from '../apps/app-identity.entity.js';
 import { HMAC_ALGORITHMS } from '../identity/algorithms.js';
 import { parseKeySet } from '../identity/fetch-key-set.js';
 import { hmacSecretPurpose, seal } from '../apps/sealing.js';

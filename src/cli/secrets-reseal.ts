@@ -6,8 +6,8 @@ import {
   sealingKeyId,
   type SealPurpose,
 } from '../apps/sealing.js';
-import { withMigrationLock } from '../database/migrate.js';
-import { withAdmin } from './admin-context.js';
+import { appliedMigrations, withMigrationLock } from '../database/migrate.js';
+import { allApps, withAdmin } from './admin-context.js';
 import { resealing } from './app-migrations.js';
 import { unapplied, writeMigration } from './migration-file.js';
 import { printNext } from './output.js';
@@ -15,15 +15,15 @@ import { UsageError } from './usage-error.js';
 
 export async function reseal({ from, to }: { from: string; to: string }): Promise<void> {
   if (from === to) throw new UsageError('--from and --to are the same key');
-  await withAdmin(async ({ registry, identities, sealingKeys, dataSource }) => {
+  await withAdmin(async (admin) => {
+    const { identities, sealingKeys, dataSource } = admin;
     const target = sealingKeys.get(to);
     if (target === undefined || !sealingKeys.has(from)) {
       throw new Error(`SECRETS_KEY must hold both keys; it holds ${[...sealingKeys.keys()].join(', ')}`);
     }
     await withMigrationLock(dataSource, async () => {
       // What it seals would stay under the key that is to go.
-      const applied: { name: string }[] = await dataSource.query('SELECT name FROM migrations');
-      const [pending] = await unapplied(applied.map(({ name }) => name));
+      const [pending] = await unapplied(await appliedMigrations(dataSource));
       if (pending !== undefined) {
         throw new Error(
           `migrations/${pending} is not applied yet: first run "npm run migrate", or remove it`,
@@ -33,7 +33,7 @@ export async function reseal({ from, to }: { from: string; to: string }): Promis
         before: sealed,
         after: seal(open(sealed, purpose, sealingKeys), purpose, new Map([[to, target]])),
       });
-      const keys = (await registry.all())
+      const keys = (await allApps(admin))
         .flatMap(({ masterKeys }) => masterKeys)
         .filter(({ sealedKey }) => sealingKeyId(sealedKey) === from)
         .map(({ appId, version, sealedKey }) => ({

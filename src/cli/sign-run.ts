@@ -1,12 +1,15 @@
-import { Bans } from '../conversations/bans.js';
-import { ConversationRules } from '../conversations/conversation-rules.js';
-import { now } from '../database/moment.js';
+import { AppRegistry } from '../apps/app-registry.js';
+import { Clock } from '../config/clock.js';
+import { FactsReader } from '../conversations/facts-reader.js';
+import { LookUps } from '../database/look-ups.js';
 import { ACTIONS, type ActionName } from '../signature/actions.js';
-import { requireMembers } from '../signature/members.js';
-import { readAsked } from '../signature/signature-request.js';
-import { SignatureService } from '../signature/signature.service.js';
+import { parseSignatureRequest } from '../signature/signature-request.js';
+import { type SignatureAnswer, SignatureService } from '../signature/signature.service.js';
 import { withAdmin } from './admin-context.js';
 import { print, printJson } from './output.js';
+
+/** Nobody else waits for a command. */
+const TIMEOUT_MS = 10_000;
 
 export interface SignOptions {
   appId: string;
@@ -18,7 +21,7 @@ export interface SignOptions {
 }
 
 export async function run(name: ActionName, options: SignOptions): Promise<void> {
-  const asked = readAsked(
+  const request = parseSignatureRequest(
     name,
     {
       app_id: options.appId,
@@ -28,20 +31,17 @@ export async function run(name: ActionName, options: SignOptions): Promise<void>
     },
     { format: options.format },
   );
-  await withAdmin(async ({ registry, dataSource, feed }) => {
-    const knownUntil = now();
-    const app = await registry.find(asked.appId);
-    await new Bans(dataSource, feed).refuseBanned(asked);
-    requireMembers(name, asked.members, app.maxMembers);
-    const signatures = new SignatureService(registry, new ConversationRules(dataSource, feed));
-    const answer = await signatures.sign({ app, asked, knownUntil });
+  await withAdmin(async ({ dataSource, sealingKeys }) => {
+    const lookUps = new LookUps(dataSource);
+    const registry = new AppRegistry(dataSource, lookUps, new Clock(), sealingKeys);
+    const signatures = new SignatureService(registry, new FactsReader(lookUps));
+    const app = await registry.find(request.appId);
+    const answer = JSON.parse(
+      await signatures.sign(app, request, performance.now() + TIMEOUT_MS),
+    ) as SignatureAnswer;
     if (options.explain) {
-      const parts = {
-        conversion_id: '',
-        sorted_member_ids: '',
-        ...answer,
-        timestamp: String(answer.timestamp),
-      };
+      const { conversion_id = '', sorted_member_ids = '', ...rest } = answer;
+      const parts = { ...rest, conversion_id, sorted_member_ids, timestamp: String(answer.timestamp) };
       print(ACTIONS[name].message(parts));
     }
     printJson(answer);

@@ -1,5 +1,6 @@
 import { Global, Module } from '@nestjs/common';
 import { ConfigModule, registerAs } from '@nestjs/config';
+import { Clock } from './clock.js';
 import { loadSettings, Settings } from './settings.js';
 
 /** Read when the application starts. */
@@ -8,7 +9,7 @@ const settings = registerAs('settings', loadSettings);
 @Global()
 @Module({
   imports: [ConfigModule.forRoot({ load: [settings], ignoreEnvFile: true })],
-  providers: [{ provide: Settings, useExisting: settings.KEY }],
-  exports: [Settings],
+  providers: [{ provide: Settings, useExisting: settings.KEY }, Clock],
+  exports: [Settings, Clock],
 })
 export class SettingsModule {}

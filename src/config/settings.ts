@@ -25,6 +25,8 @@ export abstract class Settings {
   abstract readonly sealingKeys: SealingKeys | undefined;
   /** Origins of pages that may call from a browser; `*` for any. */
   abstract readonly corsOrigins: '*' | readonly string[];
+  /** Milliseconds after which a request is refused that is not answered yet, whatever it waits for. */
+  abstract readonly requestTimeout: number;
   abstract readonly logLevel: LogLevelName;
   abstract readonly production: boolean;
 }
@@ -96,6 +98,11 @@ class Environment {
   @Parses(parseCorsOrigins)
   CORS_ORIGINS?: string;
 
+  @Matches(/^[1-9]\d{1,4}$/, {
+    message: 'REQUEST_TIMEOUT_MS: must be a whole number from 10 to 99999, not "$value"',
+  })
+  REQUEST_TIMEOUT_MS = '2000';
+
   @IsIn(LOG_LEVELS, { message: `LOG_LEVEL: must be one of ${LOG_LEVELS.join(', ')}, not "$value"` })
   LOG_LEVEL: LogLevelName = 'info';
 }
@@ -108,6 +115,7 @@ const NAMES = [
   'DATA_DIR',
   'SECRETS_KEY',
   'CORS_ORIGINS',
+  'REQUEST_TIMEOUT_MS',
   'LOG_LEVEL',
 ] as const satisfies readonly (keyof Environment)[];
 
@@ -146,6 +154,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     corsOrigins: parseCorsOrigins(
       environment.CORS_ORIGINS ?? (environment.DATABASE_URL === undefined ? '*' : 'none'),
     ),
+    requestTimeout: Number(environment.REQUEST_TIMEOUT_MS),
     logLevel: environment.LOG_LEVEL,
     production: env.NODE_ENV === 'production',
   };

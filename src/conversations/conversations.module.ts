@@ -1,12 +1,6 @@
 import { Module } from '@nestjs/common';
-import { ChangeFeedModule } from '../database/change-feed.module.js';
-import { BansGuard } from './bans.guard.js';
-import { Bans } from './bans.js';
-import { ConversationRules } from './conversation-rules.js';
+import { LookUpsModule } from '../database/look-ups.module.js';
+import { FactsReader } from './facts-reader.js';
 
-@Module({
-  imports: [ChangeFeedModule],
-  providers: [Bans, BansGuard, ConversationRules],
-  exports: [Bans, BansGuard, ConversationRules],
-})
+@Module({ imports: [LookUpsModule], providers: [FactsReader], exports: [FactsReader] })
 export class ConversationsModule {}

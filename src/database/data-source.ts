@@ -1,18 +1,37 @@
+import { Client, type ClientConfig } from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
-import { ImpatientClient } from './impatient-client.js';
+import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions.js';
 
-/** Milliseconds to wait for a connection, and then for an answer: beyond, the caller is told `unavailable` rather than kept. */
+/** To establish a connection. */
 export const CONNECT_TIMEOUT = 2_000;
-const QUERY_TIMEOUT = 2_000;
+
+/** PostgreSQL cancels a look-up after this time: below the second after which its result could not be used any more. */
+export const STATEMENT_TIMEOUT_MS = 800;
+
+/** Prepared statements keep their plan while tables grow; one that scans a table, as fits an empty one, must not be among them. */
+const SESSION = `-c statement_timeout=${STATEMENT_TIMEOUT_MS} -c enable_seqscan=off`;
+
+/** To notice a network that forgets idle connections. */
+const KEEP_ALIVE_DELAY_MS = 10_000;
 
 /** Codes of Node and PostgreSQL (appendix A of its manual) which say that a server is not there, or refuses. */
 const AWAY = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH']);
+const NO_ANSWER =
+  /^(Connection terminated due to connection timeout|timeout exceeded when trying to connect)$/;
 const REFUSED = new Set(['28P01', '28000', '3D000', '53300', '57P03']);
 
 /** The database cannot be reached; the message is one line that says why, and never holds its URL. */
 export class DatabaseError extends Error {}
 
-/** How the service talks to PostgreSQL. `synchronize` stays off: the schema is made by migrations and nothing else. */
+/** A connection that may end at any moment: a query under way is told, else the pool drops it. Unheard, the event would end the process. */
+class ServiceClient extends Client {
+  constructor(config?: ClientConfig) {
+    super(config);
+    this.on('error', () => undefined);
+  }
+}
+
+/** How the service connects. `synchronize` stays off: the schema is made by migrations and nothing else. */
 export function serviceOptions(url: string, poolSize: number) {
   return {
     type: 'postgres',
@@ -21,7 +40,13 @@ export function serviceOptions(url: string, poolSize: number) {
     synchronize: false,
     applicationName: 'im-signature',
     connectTimeoutMS: CONNECT_TIMEOUT,
-    extra: { Client: ImpatientClient, query_timeout: QUERY_TIMEOUT, statement_timeout: QUERY_TIMEOUT },
+    extra: {
+      Client: ServiceClient,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
+      // A connection that is dropped takes its prepared statements along.
+      idleTimeoutMillis: 0,
+    },
   } as const satisfies DataSourceOptions;
 }
 
@@ -37,8 +62,15 @@ export function adminOptions(url: string) {
   } as const satisfies DataSourceOptions;
 }
 
+/** Where TypeORM keeps which migrations are applied: a name that no other service's table in the same schema has. */
+export const MIGRATIONS_TABLE = 'im_signature_migrations';
+
 export function migrationOptions(url: string) {
-  return { ...adminOptions(url), migrations: [`${import.meta.dirname}/../../migrations/*.js`] };
+  return {
+    ...adminOptions(url),
+    migrationsTableName: MIGRATIONS_TABLE,
+    migrations: [`${import.meta.dirname}/../../migrations/*.js`],
+  };
 }
 
 /** Where a data source that was made with one of these connects to. */
@@ -57,6 +89,45 @@ export async function connect(options: DataSourceOptions): Promise<DataSource> {
   }
 }
 
+/**
+ * Connects the service, with time limits that PostgreSQL keeps; without them through a pooler that does not pass them on.
+ *
+ * @throws {DatabaseError} also where PostgreSQL is a standby.
+ */
+export async function connectService(options: PostgresDataSourceOptions): Promise<DataSource> {
+  const dataSource = await connect({ ...options, url: withSession(options.url ?? '') }).catch(
+    (error: unknown) => {
+      if (!(error instanceof DatabaseError && isStartParameterRefused(error.cause))) throw error;
+      return connect(options);
+    },
+  );
+  const [row] = await dataSource.query<{ standby: boolean }[]>('SELECT pg_is_in_recovery() AS standby');
+  if (row?.standby === false) return dataSource;
+  await dataSource.destroy();
+  throw new DatabaseError('DATABASE_URL: PostgreSQL is in recovery, a standby; it must lead to the primary');
+}
+
+/** Milliseconds by which PostgreSQL's clock is ahead of this machine's. */
+export async function clockDifference(dataSource: DataSource): Promise<number> {
+  const sent = Date.now();
+  const [row] = await dataSource.query<{ now: number }[]>(
+    'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now',
+  );
+  return (row?.now ?? NaN) - (sent + Date.now()) / 2;
+}
+
+/** Options that the URL has come first, so that ours hold. */
+function withSession(text: string): string {
+  const url = new URL(text);
+  url.searchParams.set('options', `${url.searchParams.get('options') ?? ''} ${SESSION}`.trim());
+  return url.href;
+}
+
+/** PgBouncer's answer to settings for a session, unless its `ignore_startup_parameters` names them. */
+function isStartParameterRefused(error: unknown): boolean {
+  return (error as { code?: unknown }).code === '08P01';
+}
+
 /** In another encoding an id that it lacks would fail not only its own look-up, but all that share a query with it. */
 async function requireUtf8(dataSource: DataSource): Promise<void> {
   const [{ server_encoding: encoding } = { server_encoding: '' }] =
@@ -68,7 +139,7 @@ async function requireUtf8(dataSource: DataSource): Promise<void> {
 
 function reason({ code = '', message }: NodeJS.ErrnoException): string {
   if (AWAY.has(code)) return `PostgreSQL does not answer there (${code})`;
-  if (message.includes('timeout')) {
+  if (NO_ANSWER.test(message)) {
     return `PostgreSQL does not answer there within ${CONNECT_TIMEOUT / 1000} s`;
   }
   if (REFUSED.has(code)) return `PostgreSQL refuses it (${message})`;

@@ -1,7 +1,8 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions.js';
 import { Settings } from '../config/settings.js';
-import { connect, serviceOptions } from './data-source.js';
+import { connectService, serviceOptions } from './data-source.js';
 import { DatabaseServer } from './database-server.js';
 import { DatabaseServerModule } from './database-server.module.js';
 import { migrate, PendingMigrationsError, pendingMigrations } from './migrate.js';
@@ -22,7 +23,7 @@ import { migrate, PendingMigrationsError, pendingMigrations } from './migrate.js
           verboseRetryLog: false,
         };
       },
-      dataSourceFactory: async (options) => connect(options ?? { type: 'postgres' }),
+      dataSourceFactory: async (options) => connectService(options as PostgresDataSourceOptions),
     }),
     DatabaseServerModule,
   ],

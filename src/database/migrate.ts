@@ -1,5 +1,5 @@
 import { type DataSource, MigrationExecutor } from 'typeorm';
-import { connect, migrationOptions } from './data-source.js';
+import { connect, MIGRATIONS_TABLE, migrationOptions } from './data-source.js';
 
 /** Any number will do, as long as all migrating processes of this service take the same; this one is "im-signa" in ASCII. */
 const ADVISORY_LOCK = '7596778120156769889';
@@ -64,6 +64,12 @@ export async function pendingMigrations(url: string): Promise<string[]> {
   return (await migrationStatus(url)).filter(({ applied }) => !applied).map(({ name }) => name);
 }
 
+/** The names of the migrations that the database has, this build's or not. */
+export async function appliedMigrations(dataSource: DataSource): Promise<string[]> {
+  const rows = await dataSource.query<{ name: string }[]>(`SELECT name FROM ${MIGRATIONS_TABLE}`);
+  return rows.map(({ name }) => name);
+}
+
 /** Holds, while it works, the lock that migrations and the making of them take; others wait. */
 export async function withMigrationLock<T>(dataSource: DataSource, work: () => Promise<T>): Promise<T> {
   // A session-level lock lives on one connection, which the work itself does not use.
@@ -72,7 +78,8 @@ export async function withMigrationLock<T>(dataSource: DataSource, work: () => P
     await lock.query('SELECT pg_advisory_lock($1)', [ADVISORY_LOCK]);
     return await work();
   } finally {
-    await lock.query('SELECT pg_advisory_unlock($1)', [ADVISORY_LOCK]);
+    // A lost connection has given the lock back, and the error of the work says more than the one of unlocking.
+    await lock.query('SELECT pg_advisory_unlock($1)', [ADVISORY_LOCK]).catch(() => undefined);
     await lock.release();
   }
 }

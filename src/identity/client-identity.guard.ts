@@ -1,46 +1,67 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
-import { AppGuard, type AppRequest } from '../apps/app.guard.js';
-import { msSince, now } from '../database/moment.js';
+import type { FastifyRequest } from 'fastify';
+import { AppRegistry } from '../apps/app-registry.js';
+import type { SigningApp } from '../apps/signing-app.js';
+import { before } from '../operations/deadline.js';
 import { Problem } from '../operations/problem.js';
 import { bearerToken } from './bearer-token.js';
 import { TokenVerifier } from './token-verifier.js';
 
-/** Milliseconds after which a proof was kept waiting by the issuer, so that what was looked up before may be too old to sign by. */
-const KEPT_WAITING = 100;
+/** An HTTP request that names an app and a client. */
+export interface IdentifiedRequest extends FastifyRequest {
+  params: { readonly app_id?: string | undefined; readonly client_id?: string | undefined };
+  /** When it is refused if it is not answered yet, by `performance.now()`. */
+  deadline: number;
+  /** Set by `ClientIdentityGuard`: the app, whose proof of identity the caller has given. */
+  app: SigningApp;
+}
 
-/** Lets a request through when the caller has proven to be the client it names, or the app asks for no proof. */
+/** Lets a request through when its app is registered, and the caller has proven to be the client or the app asks for no proof. */
 @Injectable()
 export class ClientIdentityGuard implements CanActivate {
   constructor(
+    private readonly registry: AppRegistry,
     private readonly verifier: TokenVerifier,
-    private readonly apps: AppGuard,
   ) {}
 
+  /** Answers at once when the app and the token are cached: a promise would cost more than the check. */
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
-    const request = context.switchToHttp().getRequest<AppRequest>();
-    return request.app.identity === 'none' || this.isClient(request, context);
+    const request = context.switchToHttp().getRequest<IdentifiedRequest>();
+    const app = this.registry.find(request.params.app_id ?? '');
+    const identified =
+      app instanceof Promise
+        ? app.then((found) => this.identify(request, found))
+        : this.identify(request, app);
+    return identified instanceof Promise
+      ? before(request.deadline, 'proof of identity', identified)
+      : identified;
   }
 
-  private async isClient(request: AppRequest, context: ExecutionContext): Promise<boolean> {
-    const began = now();
-    try {
-      await this.requireClient(request);
-      if (msSince(began) < KEPT_WAITING) return true;
-    } catch (error) {
-      const judged = error instanceof Problem && error.code !== 'unavailable';
-      if (!judged || msSince(began) < KEPT_WAITING) throw error;
-    }
-    // The issuer's keys are at hand by now, so that judging by the settings of this moment takes no time.
-    await this.apps.canActivate(context);
-    await this.requireClient(request);
-    return true;
+  private identify(request: IdentifiedRequest, app: SigningApp): boolean | Promise<boolean> {
+    request.app = app;
+    if (app.identity === 'none') return true;
+    const proven = this.verifier.clientId(app, bearerToken(request.raw));
+    return proven instanceof Promise
+      ? this.identifyLater(request, app, proven)
+      : requireClient(request, proven);
   }
 
-  private async requireClient({ app, params, raw }: AppRequest): Promise<void> {
-    const clientId = await this.verifier.clientId(app.appId, bearerToken(raw));
-    // Compared as given: neither case nor Unicode form is evened out.
-    if (clientId !== params.client_id) {
-      throw new Problem('identity_mismatch', 'The token is for another client than the one in the path.');
-    }
+  /** What had to wait, for the issuer's keys perhaps, is concluded by the app as it is then. */
+  private async identifyLater(
+    request: IdentifiedRequest,
+    app: SigningApp,
+    proving: Promise<string>,
+  ): Promise<boolean> {
+    const [outcome] = await Promise.allSettled([proving]);
+    const current = await this.registry.find(app.appId);
+    if (current !== app) return this.identify(request, current);
+    if (outcome.status === 'rejected') throw outcome.reason;
+    return requireClient(request, outcome.value);
   }
+}
+
+/** Ids are compared as given: neither case nor Unicode form is evened out. */
+function requireClient({ params }: IdentifiedRequest, proven: string): true {
+  if (proven === params.client_id) return true;
+  throw new Problem('identity_mismatch', 'The token is for another client than the one in the path.');
 }

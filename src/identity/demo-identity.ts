@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { SignJWT } from 'jose';
 import type { DataSource } from 'typeorm';
+import { AppIdentity } from '../apps/app-identity.entity.js';
 import { demoAppsAmong, makeDemoApp } from '../apps/demo-apps.js';
 import { hmacSecretPurpose, open, seal } from '../apps/sealing.js';
 import type { SealingKeys } from '../config/secrets-key.js';
-import { AppIdentity } from './app-identity.entity.js';
 
 /** The demo app that asks for tokens. */
 export const DEMO_JWT_APP_ID = '3';

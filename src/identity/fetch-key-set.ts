@@ -3,6 +3,7 @@ import type { JSONWebKeySet } from 'jose';
 const TIMEOUT_MS = 3_000;
 const MAX_BYTES = 256 * 1024;
 const MAX_REDIRECTS = 3;
+const NOT_MODIFIED = 304;
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /** Whether keys may come from there: https, or http where nobody is between. */
@@ -13,15 +14,26 @@ export function isKeySetUri(text: string): boolean {
   return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.has(hostname));
 }
 
+export interface FetchedKeySet extends JSONWebKeySet {
+  /** By which a server tells whether it has changed (RFC 9110, section 8.8.3). */
+  readonly etag: string | undefined;
+}
+
 /**
  * Fetches a JWK Set (RFC 7517, section 5): within 3 s in all, 256 KiB at most, and from no other host than the one that is named.
  *
+ * @param etag of the set that is known.
+ * @returns undefined when the set is still the known one.
  * @throws {Error} that says what is wrong with the answer, and repeats nothing of it.
  */
-export async function fetchKeySet(uri: string): Promise<JSONWebKeySet> {
+export async function fetchKeySet(uri: string, etag?: string): Promise<FetchedKeySet | undefined> {
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   try {
-    return parseKeySet(await readBounded(await follow(new URL(uri), signal)));
+    const response = await follow(new URL(uri), etag, signal);
+    if (response.status === NOT_MODIFIED) return undefined;
+    const { keys } = parseKeySet(await readBounded(response));
+    if (keys.length === 0) throw new Error('a JWK Set without keys');
+    return { keys, etag: response.headers.get('etag') ?? undefined };
   } catch (error) {
     if (signal.aborted) throw new Error(`no answer within ${TIMEOUT_MS / 1000} s`, { cause: error });
     throw reasonOf(error as Error);
@@ -59,14 +71,15 @@ function parseJson(text: string): unknown {
   }
 }
 
-async function follow(from: URL, signal: AbortSignal): Promise<Response> {
+async function follow(from: URL, etag: string | undefined, signal: AbortSignal): Promise<Response> {
   let url = from;
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
     const response = await fetch(url, {
       signal,
       redirect: 'manual',
-      headers: { accept: 'application/json' },
+      headers: { accept: 'application/json', ...(etag !== undefined && { 'if-none-match': etag }) },
     });
+    if (response.status === NOT_MODIFIED && etag !== undefined) return response;
     const location = response.headers.get('location');
     if (response.status < 300 || response.status >= 400 || location === null) {
       if (response.ok) return response;

@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { InjectRepository } from '@nestjs/typeorm';
 import {
   createLocalJWKSet,
   type CryptoKey,
@@ -12,33 +11,36 @@ import {
   type JWTVerifyOptions,
 } from 'jose';
 import { LRUCache } from 'lru-cache';
-import { In, Repository } from 'typeorm';
+import type { AppIdentity } from '../apps/app-identity.entity.js';
 import { SEALING_KEYS } from '../apps/app-registry.js';
 import { isId } from '../apps/ids.js';
 import { hmacSecretPurpose, open } from '../apps/sealing.js';
+import type { SigningApp } from '../apps/signing-app.js';
+import { Clock, type ClockReading } from '../config/clock.js';
 import type { SealingKeys } from '../config/secrets-key.js';
-import { ChangeFeed } from '../database/change-feed.js';
-import { inBatches } from '../database/in-batches.js';
-import type { RowCache } from '../database/row-cache.js';
 import { Problem } from '../operations/problem.js';
-import { AppIdentity } from './app-identity.entity.js';
 import { clientIdIn } from './client-id-claim.js';
 import { KeysUnavailableError, RemoteKeys } from './remote-keys.js';
 
 /** Seconds by which the issuer's clock and this one may differ. */
 const CLOCK_TOLERANCE = 30;
 
-/** Verified tokens that are remembered, over all apps: a digest and a client id each, some 300 bytes. */
-const MAX_REMEMBERED = 50_000;
+/** Milliseconds for which a verified token is cached, unless it expires before: so long a withdrawn key may still count. */
+const MAX_TOKEN_AGE = 600_000;
 
-/** Apps whose settings and keys are kept at hand. */
-const MAX_APPS = 1_000;
+/** Verified tokens that are cached, over all apps: a digest and a client id each, some 300 bytes. */
+const MAX_TOKENS = 50_000;
+
+/** Issuers whose keys are cached. */
+const MAX_ISSUERS = 1_000;
 
 /** Where the keys of one app come from. */
 interface KeySource {
   key(...token: Parameters<JWTVerifyGetKey>): Promise<CryptoKey | Uint8Array>;
-  /** Whether it may have other keys now than a moment ago. */
-  learnMore?(): Promise<boolean>;
+  /** A mark of this moment, for `learnMore`. */
+  readonly mark?: number;
+  /** Waits for keys that are newer than a mark. @returns whether there may be others now. */
+  learnMore?(since: number): Promise<boolean>;
 }
 
 /** A token that proves nothing. The message is for administrators; what callers are told is less. */
@@ -54,68 +56,78 @@ export class TokenError extends Error {
   }
 }
 
-/** Who a token says its bearer is, and until when, in seconds since 1970. */
+/** The client that a token is for, and until when, in seconds since 1970. */
 export interface VerifiedToken {
   readonly clientId: string;
   readonly expires: number;
+  readonly verifiedAt: ClockReading;
+}
+
+/** What is made of an app's settings once, for as long as they are the same. */
+interface Verification {
+  /** Of the settings: part of a cached token's key, so that other settings do not find it. */
+  readonly digest: string;
+  readonly keys: KeySource;
 }
 
 /** Verifies bearer tokens as each app's identity settings ask. */
 @Injectable()
 export class TokenVerifier {
   private readonly logger = new Logger('Identity');
-  private readonly remembered = new LRUCache<string, VerifiedToken>({ max: MAX_REMEMBERED });
-  private readonly keySources = new LRUCache<string, KeySource>({ max: MAX_APPS });
-
-  private readonly settings: RowCache<AppIdentity>;
-  /** The settings as text, which is made once for each row that is remembered. */
-  private readonly rules = new WeakMap<AppIdentity, string>();
+  private readonly tokens = new LRUCache<string, VerifiedToken>({ max: MAX_TOKENS });
+  private readonly issuers = new LRUCache<string, RemoteKeys>({ max: MAX_ISSUERS });
+  private readonly verifications = new WeakMap<AppIdentity, Verification>();
 
   constructor(
-    @InjectRepository(AppIdentity) identities: Repository<AppIdentity>,
     @Inject(SEALING_KEYS) private readonly sealingKeys: SealingKeys,
-    feed: ChangeFeed,
-  ) {
-    this.settings = feed.cache({
-      name: 'identity settings',
-      max: MAX_APPS,
-      keyParts: 1,
-      tables: ['app_identity'],
-      fetch: inBatches(async (appIds) => {
-        const rows = await identities.findBy({ appId: In(appIds) });
-        return new Map(rows.map((row) => [row.appId, row]));
-      }),
-    });
-  }
+    private readonly clock: Clock,
+  ) {}
 
   /**
-   * The client that a token is for. A token is verified once, and then remembered until it expires.
+   * The client that a token is for: at once when the token was verified before.
    *
    * @throws {Problem} `identity_invalid`, `identity_expired`; `unavailable` when the app's keys cannot be had.
    */
-  async clientId(appId: string, token: string): Promise<string> {
+  clientId({ appId, identitySettings }: SigningApp, token: string): string | Promise<string> {
+    if (identitySettings === null) {
+      throw asProblem(new Error(`App ${appId} asks for tokens, and has no settings to verify them by`));
+    }
     try {
-      const settings = await this.settings.get(appId);
-      if (settings === undefined) {
-        throw new Error(`App ${appId} asks for tokens, and has no settings to verify them by`);
-      }
-      return (await this.verify(settings, token)).clientId;
+      const verified = this.verify(identitySettings, token);
+      if (!(verified instanceof Promise)) return verified.clientId;
+      return verified.then(
+        ({ clientId }) => clientId,
+        (error: unknown) => {
+          throw asProblem(error);
+        },
+      );
     } catch (error) {
-      if (error instanceof TokenError) throw new Problem(error.code, TOLD[error.code]);
-      throw new Problem('unavailable', "The app's tokens cannot be verified right now.", { cause: error });
+      throw asProblem(error);
     }
   }
 
   /** @throws {TokenError} or any other error when the token cannot be judged. */
-  async verify(settings: AppIdentity, token: string): Promise<VerifiedToken> {
-    // All settings are part of the key: when they change, what was verified by the old ones is not found any more.
-    const rules = this.rules.get(settings) ?? JSON.stringify(settings);
-    this.rules.set(settings, rules);
-    const digest = createHash('sha256').update(rules).update('\0').update(token).digest('base64');
-    const known = this.remembered.get(digest);
-    if (known !== undefined && known.expires + CLOCK_TOLERANCE > Date.now() / 1000) return known;
+  verify(settings: AppIdentity, token: string): VerifiedToken | Promise<VerifiedToken> {
+    const { digest, keys } = this.verificationBy(settings);
+    const key = hash('sha256', `${digest} ${token}`, 'base64');
+    const known = this.tokens.get(key);
+    if (
+      known !== undefined &&
+      known.expires + CLOCK_TOLERANCE > Date.now() / 1000 &&
+      this.clock.elapsedSince(known.verifiedAt) < MAX_TOKEN_AGE
+    ) {
+      return known;
+    }
+    return this.verifyAnew(settings, keys, token, key);
+  }
 
-    const claims = await verifyToken(token, this.keySource(rules, settings), settings);
+  private async verifyAnew(
+    settings: AppIdentity,
+    keys: KeySource,
+    token: string,
+    key: string,
+  ): Promise<VerifiedToken> {
+    const claims = await verifyToken(token, keys, settings);
     const clientId = clientIdIn(claims, settings.clientIdClaim);
     const { exp = Infinity } = claims;
     if (!Number.isFinite(exp)) throw new TokenError('identity_invalid', 'the claim "exp" is no time');
@@ -125,27 +137,26 @@ export class TokenVerifier {
         `the claim "${settings.clientIdClaim}" is missing, or no text or whole number`,
       );
     }
-    const verified = { clientId, expires: exp };
-    // What is no id, and may be long, is no client's, and need not be remembered.
-    if (isId(clientId)) this.remembered.set(digest, verified);
+    const verified = { clientId, expires: exp, verifiedAt: this.clock.read() };
+    // What is no id, and may be long, is no client's, and need not be cached.
+    if (isId(clientId)) this.tokens.set(key, verified);
     return verified;
   }
 
-  private keySource(rules: string, settings: AppIdentity): KeySource {
-    let source = this.keySources.get(rules);
-    if (source === undefined) {
-      source = this.makeKeySource(settings);
-      this.keySources.set(rules, source);
+  private verificationBy(settings: AppIdentity): Verification {
+    let verification = this.verifications.get(settings);
+    if (verification === undefined) {
+      verification = {
+        digest: hash('sha256', JSON.stringify(settings), 'base64'),
+        keys: this.keysBy(settings),
+      };
+      this.verifications.set(settings, verification);
     }
-    return source;
+    return verification;
   }
 
-  private makeKeySource({ appId, jwksUri, jwks, sealedHmacSecret }: AppIdentity): KeySource {
-    if (jwksUri !== null) {
-      return new RemoteKeys(jwksUri, (message) => {
-        this.logger.warn(message);
-      });
-    }
+  private keysBy({ appId, jwksUri, jwks, sealedHmacSecret }: AppIdentity): KeySource {
+    if (jwksUri !== null) return this.keysOfIssuer(jwksUri);
     if (jwks !== null) return { key: createLocalJWKSet(jwks) };
     if (sealedHmacSecret === null) throw new Error(`App ${appId} has no key to verify tokens by`);
     const secret = new TextEncoder().encode(
@@ -153,9 +164,27 @@ export class TokenVerifier {
     );
     return { key: () => Promise.resolve(secret) };
   }
+
+  /** Shared by the apps of one issuer. */
+  private keysOfIssuer(uri: string): RemoteKeys {
+    let keys = this.issuers.get(uri);
+    if (keys === undefined) {
+      const warn = (message: string): void => {
+        this.logger.warn(message);
+      };
+      keys = new RemoteKeys(uri, warn, this.clock);
+      this.issuers.set(uri, keys);
+    }
+    return keys;
+  }
 }
 
-const TOLD = {
+function asProblem(error: unknown): Problem {
+  if (error instanceof TokenError) return new Problem(error.code, DETAILS[error.code]);
+  return new Problem('unavailable', "The app's tokens cannot be verified right now.", { cause: error });
+}
+
+const DETAILS = {
   identity_invalid: 'The token is not one that this app accepts.',
   identity_expired: 'The token has expired.',
 } as const;
@@ -168,6 +197,7 @@ async function verifyToken(token: string, source: KeySource, settings: AppIdenti
     ...(settings.issuer !== null && { issuer: settings.issuer }),
     ...(settings.audience !== null && { audience: settings.audience }),
   };
+  const since = source.mark ?? 0;
   try {
     return await verifyWith(source, token, options);
   } catch (error) {
@@ -175,7 +205,7 @@ async function verifyToken(token: string, source: KeySource, settings: AppIdenti
     const mayBeNew =
       error instanceof errors.JWSSignatureVerificationFailed &&
       decodeProtectedHeader(token).kid === undefined;
-    if (!mayBeNew || !(await source.learnMore?.())) throw asTokenError(error);
+    if (!mayBeNew || !(await source.learnMore?.(since))) throw asTokenError(error);
   }
   try {
     return await verifyWith(source, token, options);

@@ -1,3 +1,5 @@
+import { createHmac, type KeyObject } from 'node:crypto';
+
 /** The parts that may stand in a signed message, by their names on the wire. Absent parts are the empty string. */
 export interface MessageParts {
   readonly app_id: string;
@@ -52,3 +54,8 @@ export const ACTIONS = {
 } as const satisfies Record<string, Action>;
 
 export type ActionName = keyof typeof ACTIONS;
+
+/** The lower-case hex HMAC-SHA1 of a message, as UTF-8, under the master key (DESIGN, "The contract"). */
+export function sign(message: string, masterKey: KeyObject): string {
+  return createHmac('sha1', masterKey).update(message).digest('hex');
+}

@@ -1,17 +1,13 @@
-import type { AppRequest } from '../apps/app.guard.js';
 import { isId, idFault, requireId } from '../apps/ids.js';
+import type { Operation } from '../conversations/decision.js';
 import { Problem } from '../operations/problem.js';
 import { ACTIONS, type ActionName } from './actions.js';
-import { splitMembers } from './members.js';
 
-/** What a caller asks to have signed, every id checked. */
-export interface Asked {
+/** What a caller asks to have signed, its shape checked: the ids, the order of its list, and the format. */
+export interface SignatureRequest extends Operation {
   readonly action: ActionName;
-  readonly appId: string;
-  readonly clientId: string;
-  /** The empty string where the action names no conversation. */
-  readonly conversationId: string;
-  readonly members: readonly string[];
+  /** As it stands in the path, decoded; the empty string where no members are named. */
+  readonly sortedMemberIds: string;
   /** Whether the answer goes straight into an SDK: `?format=sdk`. */
   readonly forSdk: boolean;
 }
@@ -24,38 +20,69 @@ export interface PathParams {
   readonly sorted_member_ids?: string | undefined;
 }
 
-/** A request on its way through the guards of a signature route. */
-export interface SignatureHttpRequest extends AppRequest {
-  params: PathParams;
-  asked: Asked;
-}
-
 /**
+ * Reads a request without looking anything up.
+ *
  * @param query the parameters after "?"; only `format` means something.
- * @throws {Problem} `invalid_app_id`, `invalid_client_id`, `invalid_conversion_id`, `invalid_member_id`, `invalid_format`
+ * @throws {Problem} `invalid_app_id`, `invalid_client_id`, `invalid_conversion_id`, `invalid_member_id`, `invalid_format`,
+ *   `members_required`, `members_not_sorted`
  */
-export function readAsked(action: ActionName, params: PathParams, query: unknown): Asked {
+export function parseSignatureRequest(
+  action: ActionName,
+  params: PathParams,
+  query: unknown,
+): SignatureRequest {
   const { app_id = '', client_id = '', conversion_id = '', sorted_member_ids = '' } = params;
   requireId(app_id, 'invalid_app_id', 'app id');
   requireId(client_id, 'invalid_client_id', 'client id');
   if (ACTIONS[action].conversation) requireId(conversion_id, 'invalid_conversion_id', 'conversation id');
   const members = splitMembers(sorted_member_ids);
-  const bad = members.findIndex((member) => !isId(member));
-  if (bad >= 0) {
-    throw new Problem('invalid_member_id', `Member id ${bad + 1} ${idFault(members[bad] ?? '')}.`);
+  requireMemberIds(members);
+  const forSdk = isForSdk(query);
+  if (members.length === 0 && ACTIONS[action].members === 'at least one') {
+    throw new Problem(
+      'members_required',
+      `Signing "${action}" takes at least one member id after the conversation id.`,
+    );
   }
+  requireSorted(members);
   return {
     action,
     appId: app_id,
     clientId: client_id,
     conversationId: conversion_id,
     members,
-    forSdk: readFormat(query) === 'sdk',
+    sortedMemberIds: sorted_member_ids,
+    forSdk,
   };
 }
 
-function readFormat(query: unknown): 'sdk' | undefined {
+/** Splits `sorted_member_ids`. Only the empty text is the empty list; "a:" has a second, empty id. */
+export function splitMembers(sortedMemberIds: string): readonly string[] {
+  return sortedMemberIds === '' ? [] : sortedMemberIds.split(':');
+}
+
+function requireMemberIds(members: readonly string[]): void {
+  const bad = members.findIndex((member) => !isId(member));
+  if (bad >= 0) {
+    throw new Problem('invalid_member_id', `Member id ${bad + 1} ${idFault(members[bad] ?? '')}.`);
+  }
+}
+
+/** Whether the ids ascend by UTF-16 code unit, as JavaScript's `.sort()` leaves them; equal neighbours are in order. */
+export function isSorted(members: readonly string[]): boolean {
+  return members.every((member, i) => i === 0 || member >= (members[i - 1] ?? ''));
+}
+
+function requireSorted(members: readonly string[]): void {
+  if (isSorted(members)) return;
+  // The IM server signs the order it was sent, and the SDK sends what it sorted: sorting here would only hide the mistake.
+  const order = members.toSorted().join(':');
+  throw new Problem('members_not_sorted', `The member ids must ascend by UTF-16 code unit: ${order}`);
+}
+
+function isForSdk(query: unknown): boolean {
   const { format } = query as { format?: string | string[] };
-  if (format === undefined || format === 'sdk') return format;
+  if (format === undefined || format === 'sdk') return format === 'sdk';
   throw new Problem('invalid_format', 'The only value of the parameter "format" is "sdk", given once.');
 }

@@ -1,4 +1,4 @@
-import { applyDecorators, Get, Header, UseFilters, UseGuards } from '@nestjs/common';
+import { applyDecorators, Get, Header, UseGuards } from '@nestjs/common';
 import {
   ApiBearerAuth,
   ApiExtraModels,
@@ -9,14 +9,10 @@ import {
   ApiResponse,
   ApiSecurity,
 } from '@nestjs/swagger';
-import { AppGuard } from '../apps/app.guard.js';
 import { MAX_ID_LENGTH } from '../apps/ids.js';
-import { BansGuard } from '../conversations/bans.guard.js';
 import { ClientIdentityGuard } from '../identity/client-identity.guard.js';
 import { ProblemDocument, problemResponses } from '../operations/problem-document.js';
 import { type Action, ACTIONS, type ActionName } from './actions.js';
-import { AskedGuard, SignsAction } from './asked.guard.js';
-import { FreshRefusalsFilter } from './fresh-refusals.filter.js';
 import { SortedMembersGuard } from './sorted-members.guard.js';
 
 const ID = { type: 'string', minLength: 1, maxLength: MAX_ID_LENGTH, pattern: '^[^:]+$' } as const;
@@ -48,9 +44,8 @@ export function SignatureRoute(name: ActionName, summary: string): MethodDecorat
   const documented = action.members === 'none' ? ids : [...ids, 'sorted_member_ids' as const];
   return applyDecorators(
     Get([pathOf(documented), pathOf(documented.slice(0, -1))]),
-    SignsAction(name),
-    UseFilters(FreshRefusalsFilter),
-    UseGuards(AskedGuard, AppGuard, ClientIdentityGuard, BansGuard, SortedMembersGuard),
+    UseGuards(new SortedMembersGuard(name), ClientIdentityGuard),
+    Header('Content-Type', 'application/json; charset=utf-8'),
     Header('Cache-Control', 'no-store'),
     ApiExtraModels(ProblemDocument),
     ApiSecurity({}),

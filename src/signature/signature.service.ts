@@ -1,69 +1,79 @@
 import { Injectable } from '@nestjs/common';
 import { AppRegistry } from '../apps/app-registry.js';
-import type { App } from '../apps/app.entity.js';
-import { ConversationRules } from '../conversations/conversation-rules.js';
-import type { Moment } from '../database/moment.js';
-import { ACTIONS, type ActionName, type MessageParts } from './actions.js';
-import { isFresh, staleLookUps } from './freshness.js';
+import type { SigningApp } from '../apps/signing-app.js';
+import { requireAllowed } from '../conversations/decision.js';
+import { FactsReader } from '../conversations/facts-reader.js';
+import { before } from '../operations/deadline.js';
+import { Problem } from '../operations/problem.js';
+import { ACTIONS, type Action, type ActionName, type MessageParts, sign } from './actions.js';
 import { freshNonce } from './nonce.js';
-import { sign } from './sign.js';
-import type { Asked } from './signature-request.js';
+import type { SignatureRequest } from './signature-request.js';
 import { nowMicroseconds, timestampText } from './timestamp.js';
 
 /** The answer's fields by their names on the wire; `timestamp` is a number only in the SDK's format. */
 export interface SignatureAnswer {
   app_id: string;
   client_id: string;
-  conversion_id?: string;
-  sorted_member_ids?: string;
-  action?: ActionName;
+  conversion_id?: string | undefined;
+  sorted_member_ids?: string | undefined;
+  action?: ActionName | undefined;
   timestamp: string | number;
   nonce: string;
   signature: string;
-}
-
-/** A request whom the guards let through. */
-export interface Judged {
-  readonly app: App;
-  readonly asked: Asked;
-  /** What was looked up for it takes in everything that was committed before this moment. */
-  readonly knownUntil: Moment;
 }
 
 @Injectable()
 export class SignatureService {
   constructor(
     private readonly registry: AppRegistry,
-    private readonly rules: ConversationRules,
+    private readonly facts: FactsReader,
   ) {}
 
   /**
-   * Signs what was asked, for a caller whom the guards let through, if the conversation's rules permit it.
+   * Signs what is asked if the app's limit, bans and the rules of the conversation allow it.
    *
-   * @throws {Problem} `not_permitted`, `conversation_unknown`, `conversation_full`, `unavailable`
+   * @param app as `AppRegistry.find` gave it for this request.
+   * @param deadline when the caller is refused if nothing is decided yet, by `performance.now()`.
+   * @returns a `SignatureAnswer` as JSON.
+   * @throws {Problem} `too_many_members`, `client_banned`, `member_banned`, `not_permitted`, `conversation_unknown`,
+   *   `conversation_full`, `unavailable`
    */
-  async sign({ app, asked, knownUntil }: Judged): Promise<SignatureAnswer> {
-    await this.rules.requirePermitted(asked, app.membership);
-    if (!isFresh(knownUntil)) throw staleLookUps();
-    const action = ACTIONS[asked.action];
-    const now = nowMicroseconds();
-    const parts: MessageParts = {
-      app_id: asked.appId,
-      client_id: asked.clientId,
-      conversion_id: asked.conversationId,
-      sorted_member_ids: asked.members.join(':'),
-      timestamp: timestampText(asked.forSdk ? 'milliseconds' : app.timestampFormat, now),
-      nonce: freshNonce(),
-    };
-    return {
-      app_id: parts.app_id,
-      client_id: parts.client_id,
-      ...(action.conversation && { conversion_id: parts.conversion_id }),
-      ...(action.members !== 'none' && { sorted_member_ids: parts.sorted_member_ids }),
-      ...(action.named && { action: asked.action }),
-      timestamp: asked.forSdk ? Number(parts.timestamp) : parts.timestamp,
-      nonce: parts.nonce,
-      signature: sign(action.message(parts), this.registry.masterKey(app, now / 1000)),
-    };
+  async sign(app: SigningApp, request: SignatureRequest, deadline: number): Promise<string> {
+    requireLength(request, app);
+    const facts = await before(deadline, 'facts to decide by', this.facts.read(request, app.membership));
+    this.registry.requireCurrent(app);
+    requireAllowed(request, app.membership, facts);
+    return JSON.stringify(answerTo(request, app));
   }
+}
+
+function requireLength({ members }: SignatureRequest, { maxMembers }: SigningApp): void {
+  if (members.length <= maxMembers) return;
+  throw new Problem(
+    'too_many_members',
+    `There are ${members.length} member ids; the app allows ${maxMembers}.`,
+  );
+}
+
+function answerTo(request: SignatureRequest, app: SigningApp): SignatureAnswer {
+  const action: Action = ACTIONS[request.action];
+  const now = nowMicroseconds();
+  const parts: MessageParts = {
+    app_id: request.appId,
+    client_id: request.clientId,
+    conversion_id: request.conversationId,
+    sorted_member_ids: request.sortedMemberIds,
+    timestamp: timestampText(request.forSdk ? 'milliseconds' : app.timestampFormat, now),
+    nonce: freshNonce(),
+  };
+  return {
+    app_id: parts.app_id,
+    client_id: parts.client_id,
+    conversion_id: action.conversation ? parts.conversion_id : undefined,
+    sorted_member_ids: action.members === 'none' ? undefined : parts.sorted_member_ids,
+    action: action.named ? request.action : undefined,
+    timestamp: request.forSdk ? Number(parts.timestamp) : parts.timestamp,
+    nonce: parts.nonce,
+    signature: sign(action.message(parts), app.masterKey(now / 1000)),
+  };
 }

@@ -16,7 +16,10 @@ it.each([
   ['by time and not by version', [key(1, -5), key(2, -10)], 1],
   ['the higher version of two that begin together', [key(2, -5), key(3, -5), key(1, -5)], 3],
   ['not one in the year 290000', [key(1, -10), key(2, NaN)], 1],
-  ['none before the first begins', [key(1, 1)], undefined],
+  ['the first, before any begins', [key(2, 20), key(1, 10)], 1],
+  ['the first in time, before any begins', [key(1, 20), key(2, 10)], 2],
+  ['the lower version, before two begin together', [key(2, 10), key(1, 10)], 1],
+  ['the only one, even in the year 290000', [key(1, NaN)], 1],
   ['none of none', [], undefined],
 ])('the key in force is %s', (_rule, keys, version) => {
   expect(keyInForce(keys, NOW)?.version).toBe(version);

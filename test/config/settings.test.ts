@@ -26,6 +26,7 @@ describe('the settings', () => {
       corsOrigins: '*',
       logLevel: 'info',
       production: false,
+      requestTimeout: 2000,
     });
   });
 
@@ -48,6 +49,8 @@ describe('the settings', () => {
     [{ PORT: '' }, 'PORT: must be a whole number from 0 to 65535, not ""'],
     [{ HOST: '' }, 'HOST: must not be empty'],
     [{ DATABASE_POOL_SIZE: '0' }, 'DATABASE_POOL_SIZE: must be a whole number from 1 to 999, not "0"'],
+    [{ REQUEST_TIMEOUT_MS: '2s' }, 'REQUEST_TIMEOUT_MS: must be a whole number from 10 to 99999, not "2s"'],
+    [{ REQUEST_TIMEOUT_MS: '0' }, 'REQUEST_TIMEOUT_MS: must be a whole number from 10 to 99999, not "0"'],
     [{ LOG_LEVEL: 'loud' }, 'LOG_LEVEL: must be one of error, warn, info, debug, not "loud"'],
     [
       { CORS_ORIGINS: 'https://a.example/' },

@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import {
   type Conversation,
   decide,
+  type Facts,
+  needsCount,
   type Operation,
-  refusedByBan,
   type Role,
 } from '../../src/conversations/decision.js';
 import { type Case, CASES } from './who-may-do-what.js';
@@ -12,39 +13,71 @@ import { type Case, CASES } from './who-may-do-what.js';
 describe('who may do what', () => {
   it.each(CASES)('$name', ({ membership, action, members, rule, roles, expected }) => {
     const operation = operationOf(action, members === '' ? [] : members.split(':'));
-    expect(decide(operation, membership, rule === null ? null : conversationOf(rule, roles))).toBe(expected);
+    const people = { ...peopleOf(roles), conversation: rule === null ? null : conversationOf(rule, roles) };
+    expect(decide(operation, membership, factsOf(operation, people))).toBe(expected);
   });
 
   it('nobody is kicked by a list of nobody', () => {
-    const conversation = conversationOf({ kick_rule: 'member' }, {});
-    expect(decide(operationOf('kick', []), 'where-registered', conversation)).toBe('not_permitted');
+    const nobody = operationOf('kick', []);
+    const people = { ...peopleOf({}), conversation: conversationOf({ kick_rule: 'member' }, {}) };
+    expect(decide(nobody, 'where-registered', factsOf(nobody, people))).toBe('not_permitted');
   });
 });
 
 describe('a ban', () => {
-  const bob = new Set(['bob']);
+  const decisionOn = (action: Operation['action'], members: string[], banned: string[]): string => {
+    const operation = operationOf(action, members);
+    const people = { ...peopleOf({}), conversation: null, banned: new Set(banned) };
+    return decide(operation, 'off', factsOf(operation, people));
+  };
 
   it.each(['login', 'conversion', 'invite', 'kick'] as const)('of the client refuses %s', (action) => {
-    expect(refusedByBan(operationOf(action, ['bob', 'eve']), new Set(['me', 'bob']))).toBe('client_banned');
+    expect(decisionOn(action, ['bob', 'eve'], ['me', 'bob'])).toBe('client_banned');
   });
 
   it('of a member refuses to open a conversation with it and to invite it, and to kick it does not', () => {
-    expect(refusedByBan(operationOf('conversion', ['bob', 'eve']), bob)).toBe('member_banned');
-    expect(refusedByBan(operationOf('invite', ['bob', 'eve']), bob)).toBe('member_banned');
-    expect(refusedByBan(operationOf('kick', ['bob', 'eve']), bob)).toBeUndefined();
+    expect(decisionOn('conversion', ['bob', 'eve'], ['bob'])).toBe('member_banned');
+    expect(decisionOn('invite', ['bob', 'eve'], ['bob'])).toBe('member_banned');
+    expect(decisionOn('kick', ['bob', 'eve'], ['bob'])).toBe('allowed');
   });
 
   it('of somebody else refuses nothing', () => {
-    expect(refusedByBan(operationOf('invite', ['eve']), bob)).toBeUndefined();
+    expect(decisionOn('invite', ['eve'], ['bob'])).toBe('allowed');
+  });
+});
+
+describe('the members of a conversation are counted', () => {
+  const uncounted = { ...conversationOf({ member_limit: 1000 }, {}), memberCount: null };
+  const asked = (action: Operation['action'], members: string[], conversation: Conversation): boolean => {
+    const operation = operationOf(action, members);
+    const people = { ...peopleOf({ bob: 'member' }), conversation };
+    return needsCount(operation, factsOf(operation, people));
+  };
+
+  it.each([
+    ['before somebody is invited', true, 'invite', ['eve'], uncounted],
+    ['before the client joins', true, 'invite', [], uncounted],
+    ['not for an invitation of members', false, 'invite', ['bob'], uncounted],
+    ['not for a kick', false, 'kick', ['eve'], uncounted],
+    ['not where there is no limit', false, 'invite', ['eve'], { ...uncounted, memberLimit: null }],
+    ['not twice', false, 'invite', ['eve'], { ...uncounted, memberCount: 7 }],
+  ] as const)('%s', (_when, expected, action, members, conversation) => {
+    expect(asked(action, [...members], conversation)).toBe(expected);
+  });
+
+  it('or nobody new is let in', () => {
+    const operation = operationOf('invite', ['eve']);
+    const people = { ...peopleOf({ me: 'owner' }), conversation: uncounted };
+    expect(decide(operation, 'required', factsOf(operation, people))).toBe('conversation_full');
   });
 });
 
 describe('whatever the rules and the members are,', () => {
   it('raising the rank of the client never takes a right away', () => {
     fc.assert(
-      fc.property(operation, membership, conversation, rankUp, (asked, on, before, [lower, higher]) => {
+      fc.property(operation, membership, people, rankUp, (asked, on, before, [lower, higher]) => {
         const allowed = (role: Role | null): boolean =>
-          decide(asked, on, withRole(before, role)) === 'allowed';
+          decide(asked, on, factsOf(asked, withRole(before, 'me', role))) === 'allowed';
         if (allowed(lower)) expect(allowed(higher)).toBe(true);
       }),
       { numRuns: 5_000 },
@@ -53,11 +86,10 @@ describe('whatever the rules and the members are,', () => {
 
   it('raising the rank of a member gives nobody a right over it', () => {
     fc.assert(
-      fc.property(operation, membership, conversation, (asked, on, any) => {
-        const allowed = ROLES.map((role) => {
-          const roles = new Map(any.roles).set('bob', role);
-          return decide(asked, on, { ...any, roles }) === 'allowed';
-        });
+      fc.property(operation, membership, people, (asked, on, any) => {
+        const allowed = ROLES.map(
+          (role) => decide(asked, on, factsOf(asked, withRole(any, 'bob', role))) === 'allowed',
+        );
         expect(allowed).toEqual(allowed.toSorted((a, b) => Number(b) - Number(a)));
       }),
       { numRuns: 5_000 },
@@ -66,20 +98,23 @@ describe('whatever the rules and the members are,', () => {
 
   it('leaving a registered conversation is always possible', () => {
     fc.assert(
-      fc.property(membership, conversation, fc.integer({ min: 1, max: 3 }), (on, any, times) => {
-        expect(decide(operationOf('kick', Array<string>(times).fill('me')), on, any)).toBe('allowed');
+      fc.property(membership, people, fc.integer({ min: 1, max: 3 }), (on, any, times) => {
+        const leaving = operationOf('kick', Array<string>(times).fill('me'));
+        expect(decide(leaving, on, factsOf(leaving, any))).toBe('allowed');
       }),
     );
   });
 
   it('what is asked at once is allowed when each part of it is, and only then', () => {
     fc.assert(
-      fc.property(others, membership, conversation, (members, on, any) => {
+      fc.property(others, membership, people, (members, on, any) => {
         // A limit is the one thing that counts what is asked together.
-        const unlimited = { ...any, memberLimit: null };
+        const unlimited = { ...any, conversation: { ...any.conversation, memberLimit: null } };
         for (const action of ['invite', 'kick'] as const) {
-          const allowed = (list: string[]): boolean =>
-            decide(operationOf(action, list), on, unlimited) === 'allowed';
+          const allowed = (list: string[]): boolean => {
+            const asked = operationOf(action, list);
+            return decide(asked, on, factsOf(asked, unlimited)) === 'allowed';
+          };
           expect(allowed([...members, 'me'])).toBe(allowed(members) && allowed(['me']));
           expect(allowed(members)).toBe(members.every((member) => allowed([member])));
         }
@@ -90,10 +125,11 @@ describe('whatever the rules and the members are,', () => {
 
   it('no allowed join or invite brings members in beyond the limit', () => {
     fc.assert(
-      fc.property(anyMembers, conversation, fc.integer({ min: 1, max: 5 }), (members, any, memberLimit) => {
+      fc.property(anyMembers, people, fc.integer({ min: 1, max: 5 }), (members, any, memberLimit) => {
         const before = any.roles.size;
-        const limited = { ...any, memberLimit, memberCount: before };
-        if (decide(operationOf('invite', members), 'required', limited) !== 'allowed') return;
+        const conversation = { ...any.conversation, memberLimit, memberCount: before };
+        const asked = operationOf('invite', members);
+        if (decide(asked, 'required', factsOf(asked, { ...any, conversation })) !== 'allowed') return;
         const after = new Set([...any.roles.keys(), ...(members.length === 0 ? ['me'] : members)]).size;
         expect(after).toBeLessThanOrEqual(Math.max(memberLimit, before));
       }),
@@ -103,15 +139,48 @@ describe('whatever the rules and the members are,', () => {
 
   it('a banned client is refused, and no rule is asked', () => {
     fc.assert(
-      fc.property(operation, fc.array(fc.constantFrom('bob', 'eve')), (asked, alsoBanned) => {
-        expect(refusedByBan(asked, new Set(['me', ...alsoBanned]))).toBe('client_banned');
+      fc.property(operation, membership, people, bans, (asked, on, any, alsoBanned) => {
+        const banned = new Set(['me', ...alsoBanned]);
+        expect(decide(asked, on, factsOf(asked, { ...any, banned }))).toBe('client_banned');
       }),
+    );
+  });
+
+  it('nobody is brought into a conversation while banned', () => {
+    fc.assert(
+      fc.property(operation, membership, people, bans, (asked, on, any, bannedIds) => {
+        const banned = new Set<string>(bannedIds);
+        if (decide(asked, on, factsOf(asked, { ...any, banned })) !== 'allowed') return;
+        const broughtIn = asked.action === 'conversion' || asked.action === 'invite' ? asked.members : [];
+        expect(broughtIn.filter((id) => banned.has(id))).toEqual([]);
+      }),
+      { numRuns: 2_000 },
     );
   });
 });
 
 function operationOf(action: Operation['action'], members: readonly string[]): Operation {
   return { action, appId: '1', clientId: 'me', conversationId: 'c', members };
+}
+
+/** Everybody's role and ban, and the conversation, as the tables have them. */
+interface People {
+  readonly conversation: Conversation | null;
+  readonly roles: ReadonlyMap<string, Role>;
+  readonly banned: ReadonlySet<string>;
+}
+
+function peopleOf(roles: Case['roles']): Pick<People, 'roles' | 'banned'> {
+  return { roles: new Map(Object.entries(roles)), banned: new Set() };
+}
+
+/** What the service would read for an operation. */
+function factsOf({ clientId, members }: Operation, { conversation, roles, banned }: People): Facts {
+  const standing = (id: string) => ({
+    banned: banned.has(id),
+    rank: ['anyone', 'member', 'manager', 'owner'].indexOf(roles.get(id) ?? 'anyone'),
+  });
+  return { conversation, client: standing(clientId), members: members.map(standing) };
 }
 
 /** By the columns of the table, its defaults included. */
@@ -129,21 +198,21 @@ function conversationOf(rule: NonNullable<Case['rule']>, roles: Case['roles']): 
     kickRule: row.kick_rule as Conversation['kickRule'],
     memberLimit: row.member_limit,
     memberCount: Object.keys(roles).length,
-    roles: new Map(Object.entries(roles)),
   };
 }
 
-function withRole(conversation: Conversation, role: Role | null): Conversation {
-  const roles = new Map(conversation.roles);
-  roles.delete('me');
-  if (role !== null) roles.set('me', role);
-  return { ...conversation, roles };
+function withRole(people: People, id: string, role: Role | null): People {
+  const roles = new Map(people.roles);
+  roles.delete(id);
+  if (role !== null) roles.set(id, role);
+  return { ...people, roles };
 }
 
 const ROLES = ['member', 'manager', 'owner'] as const;
 const rule = fc.constantFrom('anyone' as const, ...ROLES);
 const others = fc.array(fc.constantFrom('bob', 'eve', 'zoe'), { minLength: 1, maxLength: 4 });
 const anyMembers = fc.array(fc.constantFrom('bob', 'eve', 'me'), { maxLength: 4 });
+const bans = fc.array(fc.constantFrom('bob', 'eve'));
 const membership = fc.constantFrom('off' as const, 'where-registered' as const, 'required' as const);
 const operation = fc
   .tuple(
@@ -151,15 +220,18 @@ const operation = fc
     anyMembers,
   )
   .map(([action, members]) => operationOf(action, members));
-const conversation: fc.Arbitrary<Conversation> = fc.record({
-  joinRule: fc.constantFrom('anyone' as const, 'invited' as const),
-  inviteRule: rule,
-  kickRule: rule,
-  memberLimit: fc.option(fc.integer({ min: 1, max: 5 })),
-  memberCount: fc.integer({ min: 0, max: 5 }),
+const people = fc.record({
+  conversation: fc.record({
+    joinRule: fc.constantFrom('anyone' as const, 'invited' as const),
+    inviteRule: rule,
+    kickRule: rule,
+    memberLimit: fc.option(fc.integer({ min: 1, max: 5 })),
+    memberCount: fc.integer({ min: 0, max: 5 }),
+  }),
   roles: fc
     .dictionary(fc.constantFrom('me', 'bob', 'eve', 'zoe'), fc.constantFrom(...ROLES))
     .map((roles) => new Map(Object.entries(roles))),
+  banned: fc.constant(new Set<string>()),
 });
 /** Two roles of a client, the second above the first. */
 const rankUp = fc

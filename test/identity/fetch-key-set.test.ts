@@ -85,12 +85,12 @@ describe('a JWK Set', () => {
 
 describe('fetching the keys', () => {
   it('brings what the issuer publishes', async () => {
-    expect(await fetchKeySet(issuer.url)).toEqual({ keys: [key.jwk] });
+    expect(await fetchKeySet(issuer.url)).toEqual({ keys: [key.jwk], etag: undefined });
   });
 
   it('follows redirects that stay with the host', async () => {
     issuer.answer(redirectTo('/elsewhere?v=2'));
-    expect(await fetchKeySet(issuer.url)).toEqual({ keys: [key.jwk] });
+    expect(await fetchKeySet(issuer.url)).toEqual({ keys: [key.jwk], etag: undefined });
     expect(issuer.requests.slice(-2)).toEqual(['/jwks.json', '/elsewhere?v=2']);
   });
 

@@ -1,17 +1,11 @@
 import { exportSPKI } from 'jose';
-import type { DataSource, Repository } from 'typeorm';
 import { expect, it } from 'vitest';
-import { ChangeFeed } from '../../src/database/change-feed.js';
-import type { AppIdentity } from '../../src/identity/app-identity.entity.js';
+import type { AppIdentity } from '../../src/apps/app-identity.entity.js';
+import { Clock } from '../../src/config/clock.js';
 import { TokenError, TokenVerifier } from '../../src/identity/token-verifier.js';
 import { makeKey, secretKey, tokenFor } from '../support/issuer.js';
 
-/** `verify` is given the settings, and does not read them. */
-const verifier = new TokenVerifier(
-  undefined as unknown as Repository<AppIdentity>,
-  new Map(),
-  new ChangeFeed(undefined as unknown as DataSource),
-);
+const verifier = new TokenVerifier(new Map(), new Clock());
 
 it('even with settings that the database refuses, a public key makes no HMAC', async () => {
   const rsa = await makeKey('RS256', 'rsa');

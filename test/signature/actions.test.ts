@@ -1,7 +1,7 @@
+import { createSecretKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { ACTIONS, type ActionName } from '../../src/signature/actions.js';
-import { sign } from '../../src/signature/sign.js';
+import { ACTIONS, type ActionName, sign } from '../../src/signature/actions.js';
 
 interface Vector {
   action: ActionName;
@@ -24,7 +24,7 @@ describe('the message and signature of each action are those another program mad
   it.each(vectors)('$action: $note', (vector) => {
     const message = ACTIONS[vector.action].message({ conversion_id: '', sorted_member_ids: '', ...vector });
     expect(message).toBe(vector.message);
-    expect(sign(message, vector.master_key)).toBe(vector.signature);
+    expect(sign(message, createSecretKey(vector.master_key, 'utf8'))).toBe(vector.signature);
   });
 
   it('covers every action', () => {

@@ -121,6 +121,10 @@ export interface Issuer {
   readonly url: string;
   /** The path of every request that came. */
   readonly requests: string[];
+  /** The `If-None-Match` of every request. */
+  readonly conditions: (string | undefined)[];
+  /** From now on the keys have this tag, and whoever knows it is told that they have not changed. */
+  tag(etag: string): void;
   /** From now on these are the keys. */
   publish(...keys: readonly KeyPair[]): void;
   /** From now on every request is answered in this way; without one, with the keys. */
@@ -140,10 +144,18 @@ export async function startIssuer(...keys: readonly KeyPair[]): Promise<Issuer> 
   let published = keys;
   let answer: IssuerAnswer = answerKeys;
   const requests: string[] = [];
+  const conditions: (string | undefined)[] = [];
+  let etag: string | undefined;
   const server = createServer((request, response) => {
     requests.push(request.url ?? '');
+    conditions.push(request.headers['if-none-match']);
     // A connection that is kept would fail in its own way when the server dies.
     response.setHeader('connection', 'close');
+    if (etag !== undefined) response.setHeader('etag', etag);
+    if (etag !== undefined && request.headers['if-none-match'] === etag) {
+      response.writeHead(304).end();
+      return;
+    }
     answer(response, JSON.stringify({ keys: published.map(({ jwk }) => jwk) }));
   });
   const listen = async (port: number): Promise<void> => {
@@ -156,6 +168,10 @@ export async function startIssuer(...keys: readonly KeyPair[]): Promise<Issuer> 
   return {
     url: `http://127.0.0.1:${port}/jwks.json`,
     requests,
+    conditions,
+    tag(next) {
+      etag = next;
+    },
     publish(...next) {
       published = next;
     },

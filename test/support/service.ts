@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { promisify } from 'node:util';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { DataSource } from 'typeorm';
@@ -7,19 +8,22 @@ import { SEALING_KEYS } from '../../src/apps/app-registry.js';
 import { makeDemoApps } from '../../src/apps/demo-apps.js';
 import { masterKeyPurpose, seal } from '../../src/apps/sealing.js';
 import type { SealingKeys } from '../../src/config/secrets-key.js';
-import { ChangeFeed } from '../../src/database/change-feed.js';
+import { Clock } from '../../src/config/clock.js';
 import { APPLICATION_OPTIONS, httpAdapter, setUpHttp } from '../../src/operations/http.js';
+import { TestClock } from './clock.js';
 import { makeDatabase, type TestDatabase } from './database.js';
 
 export interface TestService {
   readonly url: string;
   /** What is written through it is in force when it returns. */
   readonly database: TestDatabase;
-  readonly feed: ChangeFeed;
+  readonly clock: TestClock;
   /** What the service seals with. */
   readonly sealingKeys: SealingKeys;
   /** What was logged, one entry a call. */
   readonly logged: string[];
+  /** How many connections its HTTP server has. */
+  connections(): Promise<number>;
   /** Writes an app as a registration would; `columns` are those of `apps`. */
   registerApp(
     appId: string,
@@ -28,6 +32,10 @@ export interface TestService {
   ): Promise<void>;
   close(): Promise<void>;
 }
+
+/** The tables whose rows the service caches, and for how many milliseconds (DESIGN, "Freshness"). */
+const CACHED_TABLES = /\b(apps|app_master_keys|app_identity)\b/;
+const CACHED_FOR = 500;
 
 /** The whole service on a database of its own with the demo apps, answering real HTTP on a port of its own. */
 export async function startService(env: Record<string, string> = {}): Promise<TestService> {
@@ -41,37 +49,38 @@ export async function startService(env: Record<string, string> = {}): Promise<Te
   });
   const logged: string[] = [];
   const log = (...message: unknown[]): void => void logged.push(message.map(String).join(' '));
-  const module = await Test.createTestingModule({ imports: [AppModule] }).compile();
+  const clock = new TestClock();
+  const module = await Test.createTestingModule({ imports: [AppModule] })
+    .overrideProvider(Clock)
+    .useValue(clock)
+    .compile();
   const app = module.createNestApplication<NestFastifyApplication>(httpAdapter(), {
     ...APPLICATION_OPTIONS,
     logger: { log, warn: log, error: log },
   });
-  setUpHttp(app);
+  await setUpHttp(app);
   await app.listen(0, '127.0.0.1');
 
-  const feed = app.get(ChangeFeed);
-  /** Where it is not trusted nothing is remembered, and a change is in force as soon as it is committed. */
-  const inForce = async (): Promise<void> => {
-    if (feed.trusted) await feed.caughtUp().catch(() => undefined);
-  };
   const query: TestDatabase['query'] = async (sql, values) => {
     try {
       return await database.query(sql, values);
     } finally {
-      await inForce();
+      if (CACHED_TABLES.test(sql)) clock.advance(CACHED_FOR);
     }
   };
 
   const keys = app.get<SealingKeys>(SEALING_KEYS);
   await makeDemoApps(app.get(DataSource), keys);
-  await inForce();
+
+  const server = app.getHttpServer();
 
   return {
     url: await app.getUrl(),
     sealingKeys: keys,
     database: { ...database, query },
-    feed,
+    clock,
     logged,
+    connections: () => promisify(server.getConnections.bind(server))(),
     async registerApp(appId, masterKey, columns = {}) {
       const all = { app_id: appId, name: appId, identity: 'none', ...columns };
       const places = Object.keys(all).map((_, index) => `$${index + 1}`);

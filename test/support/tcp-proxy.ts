@@ -6,32 +6,20 @@ export interface TcpProxy {
   readonly port: number;
   /** From now on nothing is forwarded, on the connections there are and, unless told otherwise, on new ones. */
   stopForwarding(options?: { newConnections: boolean }): void;
-  /** From now on nothing is forwarded on the connections there are over which the client has sent this. Returns how many those are. */
-  stopForwardingWhere(sent: string): number;
+  /** Connections on which something was swallowed end, as TCP cannot go on without it. */
   forwardAgain(): void;
-  /**
-   * From now on what the server says is kept back, on the connections there are over which the client has sent this, until what is
-   * returned is called: then it comes in one piece.
-   */
-  holdBackWhere(sent: string): () => void;
+  /** Ends the connections there are; new ones lead to this URL from now on. */
+  leadTo(url: string): void;
   close(): Promise<void>;
 }
 
 /** @param url whose host and port the proxy leads to. */
 export async function proxyTo(url: string): Promise<TcpProxy> {
-  const target = new URL(url);
+  let target = new URL(url);
   const sockets = new Set<Socket>();
-  const pairs = new Set<{ ends: readonly [client: Socket, server: Socket]; sent: string }>();
   let swallowNew = false;
   const forward = (client: Socket): void => {
     const server = connect(Number(target.port || 5432), target.hostname);
-    const pair = { ends: [client, server] as const, sent: '' };
-    pairs.add(pair);
-    client.on('data', (chunk) => {
-      // What a connection is for is known by how it begins.
-      if (pair.sent.length < 10_000) pair.sent += chunk.toString('latin1');
-    });
-    client.on('close', () => pairs.delete(pair));
     for (const [from, to] of [
       [client, server],
       [server, client],
@@ -54,25 +42,13 @@ export async function proxyTo(url: string): Promise<TcpProxy> {
       swallowNew = newConnections;
       for (const socket of sockets) socket.unpipe().pause();
     },
-    stopForwardingWhere(sent) {
-      const stopped = [...pairs].filter((pair) => pair.sent.includes(sent));
-      for (const { ends } of stopped) for (const socket of ends) socket.unpipe().pause();
-      return stopped.length;
-    },
-    holdBackWhere(sent) {
-      const held = [...pairs].filter((pair) => pair.sent.includes(sent));
-      for (const { ends } of held) ends[1].unpipe().pause();
-      return () => {
-        for (const { ends } of held) {
-          const [client, server] = ends;
-          const said = server.read() as Buffer | null;
-          if (said !== null) client.write(said);
-          server.pipe(client);
-        }
-      };
-    },
     forwardAgain() {
       swallowNew = false;
+      for (const socket of sockets) if (socket.isPaused()) socket.destroy();
+    },
+    leadTo(next) {
+      target = new URL(next);
+      for (const socket of sockets) socket.destroy();
     },
     async close() {
       for (const socket of sockets) socket.destroy();

@@ -33,6 +33,9 @@ const SETTINGS = {
 const PASSING =
   /could not bind|could not create any TCP\/IP sockets|pre-existing shared memory block|"postmaster.pid" already exists/;
 
+/** A standby takes only connections that read. */
+const READY = /database system is ready to accept (?:read-only )?connections/;
+
 export interface RunningPostgres {
   port: number;
   ended: Promise<void>;
@@ -91,7 +94,7 @@ async function attempt(
   const ready = new Promise<true>((resolve) => {
     createInterface({ input: child.stderr }).on('line', (line) => {
       log.add(line);
-      if (line.includes('database system is ready to accept connections')) resolve(true);
+      if (READY.test(line)) resolve(true);
     });
   });
   const started = await Promise.race([ready, ended]);

@@ -3,12 +3,15 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 /** The rule of src/apps/ids.ts, as in create-apps. */
 const ID = String.raw`'^[^:\u0001-\u001f\u007f-\u009f]{1,64}$'`;
 
-/** Look-ups name a primary key or its beginning, so there is no index beside them. */
-export class CreateConversationRules1795392000002 implements MigrationInterface {
+/**
+ * Bans and the rules of conversations: what the platform's backend writes. An app that still has any cannot be deleted.
+ * Look-ups name a primary key or its beginning, so there is no index beside them.
+ */
+export class CreateConversationRules1795392000001 implements MigrationInterface {
   async up(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query(`
       CREATE TABLE client_bans (
-        app_id text NOT NULL REFERENCES apps ON DELETE CASCADE,
+        app_id text NOT NULL REFERENCES apps ON DELETE RESTRICT,
         client_id text NOT NULL CHECK (client_id ~ ${ID}),
         banned_until timestamptz CHECK (isfinite(banned_until)),
         reason text,
@@ -16,7 +19,7 @@ export class CreateConversationRules1795392000002 implements MigrationInterface 
       )`);
     await queryRunner.query(`
       CREATE TABLE conversations (
-        app_id text NOT NULL REFERENCES apps ON DELETE CASCADE,
+        app_id text NOT NULL REFERENCES apps ON DELETE RESTRICT,
         conversation_id text NOT NULL CHECK (conversation_id ~ ${ID}),
         join_rule text NOT NULL DEFAULT 'invited' CHECK (join_rule IN ('anyone', 'invited')),
         invite_rule text NOT NULL DEFAULT 'member' CHECK (invite_rule IN ('anyone', 'member', 'manager', 'owner')),
@@ -40,15 +43,15 @@ export class CreateConversationRules1795392000002 implements MigrationInterface 
       'COLUMN client_bans.app_id': 'The app the ban is for.',
       'COLUMN client_bans.client_id':
         'The client, exactly as it stands in signed messages: 1 to 64 characters, no colon, no control character.',
-      'COLUMN client_bans.banned_until': 'The moment from which the ban no longer counts; null: for good.',
+      'COLUMN client_bans.banned_until':
+        'The moment from which the ban no longer counts, by the clock of PostgreSQL; null: permanent.',
       'COLUMN client_bans.reason': 'For people; no client is told.',
       'TABLE conversations':
         'The rules of each registered conversation; they count where apps.membership is not off. Written by the backend of the platform.',
       'COLUMN conversations.app_id': 'The app the conversation is in.',
       'COLUMN conversations.conversation_id':
         'The id of the conversation, exactly as it stands in signed messages: 1 to 64 characters, no colon, no control character.',
-      'COLUMN conversations.join_rule':
-        'Who may join without being invited: anyone; invited: nobody but who is a member already.',
+      'COLUMN conversations.join_rule': 'Who may join without being invited: anyone; invited: members only.',
       'COLUMN conversations.invite_rule':
         'The least role that may invite others: anyone (no member either), member, manager or owner.',
       'COLUMN conversations.kick_rule':

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isSorted, splitMembers } from '../../src/signature/members.js';
+import { isSorted, splitMembers } from '../../src/signature/signature-request.js';
 
 const anyId = fc.string({ unit: 'binary', maxLength: 3 });
 

@@ -1,0 +1,75 @@
+import { createSecretKey, type KeyObject } from 'node:crypto';
+import type { ClockReading } from '../config/clock.js';
+import type { SealingKeys } from '../config/secrets-key.js';
+import { Problem } from '../operations/problem.js';
+import type { AppIdentity } from './app-identity.entity.js';
+import { type AppMasterKey, keyInForce } from './app-master-key.entity.js';
+import type { App } from './app.entity.js';
+import { masterKeyPurpose, open, SealError } from './sealing.js';
+
+/** An app with its keys and identity settings as JSON; moments are milliseconds since 1970. */
+interface Content extends Omit<App, 'masterKeys'> {
+  readonly masterKeys: readonly (Omit<AppMasterKey, 'activeFrom'> & { readonly activeFrom: number })[];
+  readonly identitySettings: AppIdentity | null;
+}
+
+/** An app as requests need it. What is derived from its rows lives as long as it does: it is replaced when they have changed. */
+export class SigningApp {
+  readonly appId: string;
+  readonly disabled: boolean;
+  readonly identity: App['identity'];
+  readonly timestampFormat: App['timestampFormat'];
+  readonly membership: App['membership'];
+  readonly maxMembers: number;
+  readonly identitySettings: AppIdentity | null;
+  private readonly masterKeys: readonly AppMasterKey[];
+  private readonly opened = new Map<AppMasterKey, KeyObject>();
+
+  /**
+   * @param content the rows as JSON, by the names of the entities' properties.
+   * @param readAt when the query was sent that last found these rows.
+   */
+  constructor(
+    readonly content: string,
+    public readAt: ClockReading,
+    private readonly sealingKeys: SealingKeys,
+  ) {
+    const app = JSON.parse(content) as Content;
+    this.appId = app.appId;
+    this.disabled = app.disabled;
+    this.identity = app.identity;
+    this.timestampFormat = app.timestampFormat;
+    this.membership = app.membership;
+    this.maxMembers = app.maxMembers;
+    this.identitySettings = app.identitySettings;
+    this.masterKeys = app.masterKeys.map((key) => ({ ...key, activeFrom: new Date(key.activeFrom) }));
+  }
+
+  /**
+   * The master key that signs at a moment.
+   *
+   * @param now milliseconds since 1970.
+   * @throws {Problem} `unavailable` when the app has no key or it does not open; the reason is its `cause`.
+   */
+  masterKey(now: number): KeyObject {
+    const key = keyInForce(this.masterKeys, now);
+    if (key === undefined) throw new Problem('unavailable', 'The app has no master key.');
+    let opened = this.opened.get(key);
+    if (opened === undefined) {
+      opened = this.open(key);
+      this.opened.set(key, opened);
+    }
+    return opened;
+  }
+
+  private open({ version, sealedKey }: AppMasterKey): KeyObject {
+    try {
+      const plain = open(sealedKey, masterKeyPurpose(this.appId, version), this.sealingKeys);
+      return createSecretKey(plain, 'utf8');
+    } catch (error) {
+      if (!(error instanceof SealError)) throw error;
+      const cause = new Error(`Master key ${version} of app ${this.appId}: ${error.message}`);
+      throw new Problem('unavailable', "The app's master key cannot be used.", { cause });
+    }
+  }
+}

@@ -1,0 +1,70 @@
+/** A question that waits for its batch. */
+interface Waiting<Question, Answer> {
+  readonly question: Question;
+  readonly weight: number;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface BatchOptions<Question, Answer> {
+  /** Answers all questions of a batch, in their order. */
+  readonly ask: (questions: readonly Question[]) => Promise<readonly Answer[]>;
+  /** Whether a batch failed because of one of its questions, so that the others are asked again without it. */
+  readonly isFaultOfOne: (error: unknown) => boolean;
+  /** The most that the questions of a batch weigh together, unless it is a single one. */
+  readonly maxWeight: number;
+  /** Batches that are asked at a time; meanwhile the questions for the next ones gather. */
+  readonly maxInFlight: number;
+}
+
+/** Asks in one go what is asked within one turn of the event loop: the requests of a moment share a query. */
+export class Batches<Question, Answer> {
+  private waiting: Waiting<Question, Answer>[] = [];
+  private inFlight = 0;
+  private scheduled = false;
+
+  constructor(private readonly options: BatchOptions<Question, Answer>) {}
+
+  ask(question: Question, weight = 1): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ question, weight, resolve, reject });
+      this.schedule();
+    });
+  }
+
+  private schedule(): void {
+    if (this.scheduled || this.inFlight >= this.options.maxInFlight) return;
+    this.scheduled = true;
+    setImmediate(() => {
+      this.scheduled = false;
+      this.inFlight++;
+      void this.answer(this.nextBatch()).finally(() => {
+        this.inFlight--;
+        if (this.waiting.length > 0) this.schedule();
+      });
+      if (this.waiting.length > 0) this.schedule();
+    });
+  }
+
+  private nextBatch(): Waiting<Question, Answer>[] {
+    let weight = 0;
+    const end = this.waiting.findIndex((one, i) => (weight += one.weight) > this.options.maxWeight && i > 0);
+    return this.waiting.splice(0, end === -1 ? this.waiting.length : end);
+  }
+
+  private async answer(batch: readonly Waiting<Question, Answer>[]): Promise<void> {
+    try {
+      const answers = await this.options.ask(batch.map(({ question }) => question));
+      batch.forEach(({ resolve }, i) => {
+        resolve(answers[i] as Answer);
+      });
+    } catch (error) {
+      if (batch.length > 1 && this.options.isFaultOfOne(error)) {
+        const half = Math.ceil(batch.length / 2);
+        await Promise.all([this.answer(batch.slice(0, half)), this.answer(batch.slice(half))]);
+        return;
+      }
+      for (const { reject } of batch) reject(error);
+    }
+  }
+}
