@@ -28,7 +28,10 @@ const { values: options } = parseArgs({
   },
 });
 const SECONDS = Number(options.seconds);
+/** Loads of this length until the code is compiled that answers, which takes some thousand requests, or so many loads. */
 const WARM_UP_SECONDS = 3;
+const WARM_UP_REQUESTS = 10_000;
+const MAX_WARM_UPS = 5;
 /** Rounds of a run that bench/RESULTS.md keeps. */
 const MIN_ROUNDS = 5;
 
@@ -75,7 +78,7 @@ async function bench(): Promise<void> {
   const subjects = await startSubjects(scenarios, { DATABASE_URL: url.href, SECRETS_KEY: key, PORT: '0' });
   const measurements: Measurement[] = [];
   try {
-    for (const subject of subjects) await loadFor(WARM_UP_SECONDS, subject);
+    for (const subject of subjects) await warmUp(subject);
     for (let round = 1; round <= Number(options.rounds); round++) {
       for (const subject of subjects) {
         process.stderr.write(`round ${round}: ${subject.scenario.name}, ${subject.name}\n`);
@@ -114,6 +117,12 @@ async function startSubjects(
     await start('express', scenario, 'bench/yardsticks/express.js');
   }
   return subjects;
+}
+
+async function warmUp(subject: Subject): Promise<void> {
+  for (let i = 0, requests = 0; i < MAX_WARM_UPS && requests < WARM_UP_REQUESTS; i++) {
+    requests += (await loadFor(WARM_UP_SECONDS, subject)).requests;
+  }
 }
 
 async function measure(subject: Subject, postgres: number | undefined): Promise<Measurement> {

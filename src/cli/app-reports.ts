@@ -1,5 +1,5 @@
 import type { App } from '../apps/app.entity.js';
-import { keyInForce } from '../apps/app-master-key.entity.js';
+import { keyInForce } from '../apps/signing-app.js';
 import {
   hmacSecretPurpose,
   masterKeyPurpose,

@@ -5,8 +5,8 @@ import { good, print } from './output.js';
 export interface BanOptions {
   appId: string;
   clientId: string;
-  /** When it ends; the same as `until`, said as a duration. */
-  for?: Date;
+  /** How long it lasts, in seconds, by PostgreSQL's clock. */
+  for?: number;
   until?: Date;
   reason?: string;
 }
@@ -16,19 +16,30 @@ const BEFORE = `
   SELECT ${ENDS}, reason FROM client_bans WHERE app_id = $1 AND client_id = $2 FOR UPDATE`;
 
 const ADD = `
-  INSERT INTO client_bans (app_id, client_id, banned_until, reason) VALUES ($1, $2, $3, $4)
-  ON CONFLICT (app_id, client_id) DO UPDATE SET banned_until = EXCLUDED.banned_until, reason = EXCLUDED.reason`;
+  INSERT INTO client_bans (app_id, client_id, banned_until, reason)
+  VALUES ($1, $2, coalesce($3::timestamptz, now() + $4::float8 * interval '1 second'), $5)
+  ON CONFLICT (app_id, client_id) DO UPDATE SET banned_until = EXCLUDED.banned_until, reason = EXCLUDED.reason
+  RETURNING ${ENDS}`;
 
 export async function add({ appId, clientId, reason, ...options }: BanOptions): Promise<void> {
-  const end = options.for ?? options.until;
   await withAdmin(async (admin) => {
     await requireApp(admin, appId);
-    const [before] = await admin.dataSource.transaction(async (transaction) => {
-      const rows = await transaction.query<(Ends & { reason: string | null })[]>(BEFORE, [appId, clientId]);
-      await transaction.query(ADD, [appId, clientId, end?.toISOString() ?? null, reason ?? null]);
-      return rows;
+    const { before, after } = await admin.dataSource.transaction(async (transaction) => {
+      const [before] = await transaction.query<(Ends & { reason: string | null })[]>(BEFORE, [
+        appId,
+        clientId,
+      ]);
+      const until = options.until?.toISOString() ?? null;
+      const [after] = await transaction.query<Ends[]>(ADD, [
+        appId,
+        clientId,
+        until,
+        options.for ?? null,
+        reason ?? null,
+      ]);
+      return { before, after };
     });
-    good(`"${clientId}" is banned from the app "${appId}" ${untilWhen(end?.getTime() ?? Infinity)}`);
+    good(`"${clientId}" is banned from the app "${appId}" ${untilWhen(endOf(after ?? { ends: null }))}`);
     if (before !== undefined) {
       const why =
         before.reason === null ? 'without a reason' : `for the reason ${JSON.stringify(before.reason)}`;

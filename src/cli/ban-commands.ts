@@ -11,12 +11,12 @@ export function banCommands(): Command {
   const ban = new Command('ban').description('ban clients from an app, at once and without a migration');
   ban
     .command('add')
-    .description('ban a client, for good unless a time is given; a ban that is there is replaced')
+    .description('ban a client: permanent unless --for or --until; replaces an existing ban')
     .addOption(appId())
     .addOption(clientId())
     .addOption(
       new Option('--for <time>', 'how long: a number of s, m, h, d or w, such as 1d')
-        .argParser(parseEnd)
+        .argParser(parseDuration)
         .conflicts('until'),
     )
     .addOption(
@@ -34,7 +34,7 @@ export function banCommands(): Command {
     .action(async (options: BanOptions) => (await import('./ban-changes.js')).remove(options));
   ban
     .command('list')
-    .description("all bans of an app, also those that are over by this machine's clock")
+    .description('all bans of an app, also those that are over')
     .addOption(appId())
     .option('--json', 'print JSON')
     .action(async (options: OutputOptions & { appId: string }) =>
@@ -48,15 +48,15 @@ const SECONDS: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400, w: 6
 /** The years that PostgreSQL and `--until` take. */
 const LAST_END = Date.parse('9999-12-31T23:59:59.999Z');
 
-/** The end of a ban that begins now, by this machine's clock: the machine that signs judges by its clock, too. */
-function parseEnd(text: string): Date {
+/** @returns seconds. */
+function parseDuration(text: string): number {
   const [, number, unit = ''] = /^([1-9]\d{0,11})([smhdw])$/.exec(text) ?? [];
   if (number === undefined) {
     throw new InvalidArgumentError('A whole number with s, m, h, d or w, such as 90m or 1d.');
   }
-  const end = Date.now() + Number(number) * (SECONDS[unit] ?? NaN) * 1000;
-  if (end > LAST_END) {
-    throw new InvalidArgumentError('It ends after the year 9999; without the option a ban is for good.');
+  const seconds = Number(number) * (SECONDS[unit] ?? NaN);
+  if (Date.now() + seconds * 1000 > LAST_END) {
+    throw new InvalidArgumentError('It ends after the year 9999; without the option a ban is permanent.');
   }
-  return new Date(end);
+  return seconds;
 }

@@ -16,7 +16,7 @@ export function endOf({ ends }: Ends): number {
 
 /** To be read after "is banned". */
 export function untilWhen(end: number): string {
-  return end === Infinity ? 'for good' : `until ${isoOf(end)}`;
+  return end === Infinity ? 'permanently' : `until ${isoOf(end)}`;
 }
 
 /** As far back as a Date goes; before that, any moment is as long past. */

@@ -1,6 +1,6 @@
 import { idFault, isId } from '../apps/ids.js';
 import { Clock } from '../config/clock.js';
-import { bearerToken } from '../identity/bearer-token.js';
+import { bearerToken } from '../identity/client-identity.guard.js';
 import { fetchKeySet } from '../identity/fetch-key-set.js';
 import { TokenVerifier } from '../identity/token-verifier.js';
 import { requireApp, withAdmin } from './admin-context.js';

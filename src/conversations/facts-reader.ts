@@ -27,6 +27,8 @@ const STANDINGS = Array.from({ length: 8 }, (_, digit): Standing => ({
   banned: digit >= 4,
 }));
 
+const CODE_OF_0 = '0'.charCodeAt(0);
+
 /** Separates questions; no id holds a control character. */
 const SEPARATOR = '\n';
 
@@ -118,7 +120,7 @@ export class FactsReader {
     for (const { operation, ruled } of questions) {
       apps += operation.appId + SEPARATOR;
       conversations += (ruled ? operation.conversationId : '') + SEPARATOR;
-      ids += idsOf(operation).join(':') + SEPARATOR;
+      ids += [operation.clientId, ...operation.members].join(':') + SEPARATOR;
       adds += (addsMembers(operation) ? 't' : 'f') + SEPARATOR;
     }
     const parameters = [apps, conversations, ids, adds].map((lines) => lines.slice(0, -1));
@@ -127,19 +129,20 @@ export class FactsReader {
   }
 }
 
-/** The client, and the members named. */
-function idsOf({ clientId, members }: Operation): readonly string[] {
-  return [clientId, ...members];
-}
-
 function factsOf(row: Row): Facts {
-  const [client, ...members] = Array.from(row.standings, standingOf);
-  if (client === undefined) throw new Error('PostgreSQL knows no standing of the client');
-  return { conversation: row.joinRule === null ? null : row, client, members };
+  const { standings } = row;
+  const members: Standing[] = [];
+  for (let i = 1; i < standings.length; i++) members.push(standingOf(standings.charCodeAt(i)));
+  return {
+    conversation: row.joinRule === null ? null : row,
+    client: standingOf(standings.charCodeAt(0)),
+    members,
+  };
 }
 
-function standingOf(digit: string): Standing {
-  const standing = STANDINGS[Number(digit)];
-  if (standing === undefined) throw new Error(`PostgreSQL knows a standing "${digit}"`);
+/** @param digit as a character code. */
+function standingOf(digit: number): Standing {
+  const standing = STANDINGS[digit - CODE_OF_0];
+  if (standing === undefined) throw new Error('PostgreSQL gave a standing that is none');
   return standing;
 }

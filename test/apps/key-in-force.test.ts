@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { keyInForce } from '../../src/apps/app-master-key.entity.js';
+import { keyInForce } from '../../src/apps/signing-app.js';
 
 const NOW = Date.UTC(2027, 0, 1);
 const key = (version: number, secondsFromNow: number) => ({

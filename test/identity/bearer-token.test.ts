@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bearerToken } from '../../src/identity/bearer-token.js';
+import { bearerToken } from '../../src/identity/client-identity.guard.js';
 
 /** What Node makes of these Authorization headers: it keeps the first. */
 function read(...values: string[]): string {
