@@ -22,7 +22,7 @@ import { makeScenarios, type Scenario, seed } from './scenarios.js';
 
 const { values: options } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '10' },
+    rounds: { type: 'string', default: '7' },
     seconds: { type: 'string', default: '2' },
     only: { type: 'string', multiple: true },
   },
@@ -32,6 +32,8 @@ const SECONDS = Number(options.seconds);
 const WARM_UP_SECONDS = 3;
 const WARM_UP_REQUESTS = 10_000;
 const MAX_WARM_UPS = 5;
+/** Before each measurement: the others had the core, and its caches, meanwhile. */
+const RETURN_SECONDS = 1;
 /** Rounds of a run that bench/RESULTS.md keeps. */
 const MIN_ROUNDS = 5;
 
@@ -127,6 +129,7 @@ async function warmUp(subject: Subject): Promise<void> {
 
 async function measure(subject: Subject, postgres: number | undefined): Promise<Measurement> {
   const { name, scenario, server } = subject;
+  await loadFor(RETURN_SECONDS, subject);
   const cpu = (): [number, number] => [
     cpuMicroseconds(server.pid),
     postgres === undefined ? NaN : treeCpuMicroseconds(postgres),
