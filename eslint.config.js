@@ -2,6 +2,45 @@ import eslint from '@eslint/js';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
+/** CONTRIBUTING, "Rooms": what each folder of `src` may import from the others. All may import `problems`. */
+const ROOMS = {
+  problems: [],
+  config: [],
+  database: ['config'],
+  apps: ['database', 'config'],
+  identity: ['apps', 'config'],
+  conversations: ['database'],
+  signature: ['apps', 'identity', 'conversations'],
+  http: ['config'],
+  operations: ['http', 'database', 'config'],
+  cli: ['config', 'database', 'apps', 'identity', 'conversations', 'signature', 'operations'],
+};
+
+const rooms = Object.entries(ROOMS).map(([room, imports]) => {
+  const allowed = ['problems', ...imports];
+  return {
+    files: [`src/${room}/**/*.ts`],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              // Up, and into a folder: another room, or one of the same room, which is named from there.
+              regex: `^(?:\\.\\./)+(?!(?:${allowed.join('|')})/)(?:${Object.keys(ROOMS).join('|')})/`,
+              message: `${room} may import ${allowed.join(', ')}`,
+            },
+            {
+              regex: '^(?:\\.\\./)+(?:main|app\\.module)\\.js$',
+              message: 'nothing imports what puts all together',
+            },
+          ],
+        },
+      ],
+    },
+  };
+});
+
 export default defineConfig(
   { ignores: ['dist', '.data'] },
   eslint.configs.recommended,
@@ -29,4 +68,5 @@ export default defineConfig(
       '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
     },
   },
+  ...rooms,
 );

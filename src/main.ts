@@ -9,9 +9,9 @@ import { Settings } from './config/settings.js';
 import { clockDifference } from './database/data-source.js';
 import { DatabaseServer } from './database/database-server.js';
 import { DEMO_CLIENT_ID, DEMO_JWT_APP_ID, demoToken, makeDemoJwtApp } from './identity/demo-identity.js';
-import { APPLICATION_OPTIONS, httpAdapter, setUpHttp } from './operations/http.js';
+import { APPLICATION_OPTIONS, httpAdapter, setUpHttp } from './http/http.js';
 import { ServiceLogger } from './operations/service-logger.js';
-import { startErrorLines } from './start-error.js';
+import { startErrorLines } from './operations/start-error.js';
 
 /** Milliseconds by which the clocks of two machines may differ without a word. */
 const MAX_CLOCK_DIFFERENCE = 5_000;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { PROBLEMS } from '../src/operations/problem.js';
+import { PROBLEMS } from '../src/problems/problem-error.js';
 import { ACTIONS } from '../src/signature/actions.js';
 import { startService, type TestService } from './support/service.js';
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { ProblemDetails } from '../src/operations/problem.js';
+import type { ProblemDetails } from '../src/problems/problem-error.js';
 import { type Case, CASES } from './conversations/who-may-do-what.js';
 import { startService, type TestService } from './support/service.js';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { ProblemDetails } from '../src/operations/problem.js';
+import type { ProblemDetails } from '../src/problems/problem-error.js';
 import { makeDatabase, type TestDatabase } from './support/database.js';
 import { startService, type TestService } from './support/service.js';
 import { proxyTo, type TcpProxy } from './support/tcp-proxy.js';

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CompactEncrypt, CompactSign, EncryptJWT, exportSPKI, type JWK, SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { hmacSecretPurpose, seal } from '../src/apps/sealing.js';
-import { type ProblemCode, type ProblemDetails, PROBLEMS } from '../src/operations/problem.js';
+import { type ProblemCode, type ProblemDetails, PROBLEMS } from '../src/problems/problem-error.js';
 import {
   answers,
   compact,

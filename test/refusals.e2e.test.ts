@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type ProblemCode, type ProblemDetails, PROBLEMS } from '../src/operations/problem.js';
+import { type ProblemCode, type ProblemDetails, PROBLEMS } from '../src/problems/problem-error.js';
 import { masterKeyPurpose, seal } from '../src/apps/sealing.js';
 import { rawRequest } from './support/raw-request.js';
 import { startService, type TestService } from './support/service.js';

@@ -9,7 +9,7 @@ import { makeDemoApps } from '../src/apps/demo-apps.js';
 import { parseSecretsKey } from '../src/config/secrets-key.js';
 import { adminOptions, connect } from '../src/database/data-source.js';
 import type { EmbeddedPostgres } from '../src/database/embedded/embedded-postgres.js';
-import type { ProblemDetails } from '../src/operations/problem.js';
+import type { ProblemDetails } from '../src/problems/problem-error.js';
 import { built } from './support/built.js';
 import { type Program, run } from './support/program.js';
 import { proxyTo, type TcpProxy } from './support/tcp-proxy.js';

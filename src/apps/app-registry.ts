@@ -5,7 +5,7 @@ import { Clock, type ClockReading } from '../config/clock.js';
 import type { SealingKeys } from '../config/secrets-key.js';
 import { Batches } from '../database/batches.js';
 import { isDataFault, LookUps, type Statement } from '../database/look-ups.js';
-import { Problem } from '../operations/problem.js';
+import { ProblemError } from '../problems/problem-error.js';
 import { AppIdentity } from './app-identity.entity.js';
 import { AppMasterKey } from './app-master-key.entity.js';
 import { App } from './app.entity.js';
@@ -71,7 +71,7 @@ export class AppRegistry {
   /**
    * The app that signatures are asked for: at once when it is cached.
    *
-   * @throws {Problem} `app_not_found`, `app_disabled`, `unavailable`
+   * @throws {ProblemError} `app_not_found`, `app_disabled`, `unavailable`
    */
   find(appId: string): SigningApp | Promise<SigningApp> {
     const cached = this.apps.get(appId);
@@ -81,7 +81,7 @@ export class AppRegistry {
     return this.read(appId).then(requireEnabled);
   }
 
-  /** @throws {Problem} `unavailable` when the app was read so long ago that it may have changed more than a second ago. */
+  /** @throws {ProblemError} `unavailable` when the app was read so long ago that it may have changed more than a second ago. */
   requireCurrent(app: SigningApp): void {
     this.requireRecent(app.readAt);
   }
@@ -102,7 +102,7 @@ export class AppRegistry {
         app.masterKey(now);
         opened++;
       } catch (error) {
-        if (!(error instanceof Problem)) throw error;
+        if (!(error instanceof ProblemError)) throw error;
         faults.push(error.cause instanceof Error ? error.cause.message : `App ${app.appId}: ${error.detail}`);
       }
     }
@@ -154,13 +154,16 @@ export class AppRegistry {
 
   private requireRecent(readAt: ClockReading): void {
     if (this.clock.elapsedSince(readAt) <= MAX_AGE_OF_ANSWER) return;
-    throw new Problem('unavailable', 'The look-ups took so long that what they found may not hold any more.');
+    throw new ProblemError(
+      'unavailable',
+      'The look-ups took so long that what they found may not hold any more.',
+    );
   }
 }
 
 function requireEnabled(app: SigningApp | undefined): SigningApp {
-  if (app === undefined) throw new Problem('app_not_found', 'No app is registered under this id.');
-  if (app.disabled) throw new Problem('app_disabled', 'The app is disabled; nothing is signed for it.');
+  if (app === undefined) throw new ProblemError('app_not_found', 'No app is registered under this id.');
+  if (app.disabled) throw new ProblemError('app_disabled', 'The app is disabled; nothing is signed for it.');
   return app;
 }
 

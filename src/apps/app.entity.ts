@@ -3,7 +3,6 @@ import { AppMasterKey } from './app-master-key.entity.js';
 
 export type Identity = 'none' | 'jwt';
 export type TimestampFormat = 'seconds.micros' | 'seconds' | 'milliseconds';
-export type Membership = 'off' | 'where-registered' | 'required';
 
 /** A registered app. Its rows are written by migrations. */
 @Entity({ name: 'apps' })
@@ -24,7 +23,7 @@ export class App {
   timestampFormat!: TimestampFormat;
 
   @Column({ type: 'text' })
-  membership!: Membership;
+  membership!: 'off' | 'where-registered' | 'required';
 
   @Column({ name: 'max_members', type: 'integer' })
   maxMembers!: number;

@@ -1,7 +1,7 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import type { ClockReading } from '../config/clock.js';
 import type { SealingKeys } from '../config/secrets-key.js';
-import { Problem } from '../operations/problem.js';
+import { ProblemError } from '../problems/problem-error.js';
 import type { AppIdentity } from './app-identity.entity.js';
 import type { AppMasterKey } from './app-master-key.entity.js';
 import type { App } from './app.entity.js';
@@ -49,11 +49,11 @@ export class SigningApp {
    * The master key that signs at a moment.
    *
    * @param now milliseconds since 1970.
-   * @throws {Problem} `unavailable` when the app has no key or it does not open; the reason is its `cause`.
+   * @throws {ProblemError} `unavailable` when the app has no key or it does not open; the reason is its `cause`.
    */
   masterKey(now: number): KeyObject {
     const key = keyInForce(this.masterKeys, now);
-    if (key === undefined) throw new Problem('unavailable', 'The app has no master key.');
+    if (key === undefined) throw new ProblemError('unavailable', 'The app has no master key.');
     let opened = this.opened.get(key);
     if (opened === undefined) {
       opened = this.open(key);
@@ -69,7 +69,7 @@ export class SigningApp {
     } catch (error) {
       if (!(error instanceof SealError)) throw error;
       const cause = new Error(`Master key ${version} of app ${this.appId}: ${error.message}`);
-      throw new Problem('unavailable', "The app's master key cannot be used.", { cause });
+      throw new ProblemError('unavailable', "The app's master key cannot be used.", { cause });
     }
   }
 }

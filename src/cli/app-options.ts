@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
-import { idFault, isId } from '../apps/ids.js';
+import { idFault, isId } from '../problems/ids.js';
 import { HMAC_ALGORITHMS, PUBLIC_KEY_ALGORITHMS } from '../identity/algorithms.js';
 import { isKeySetUri } from '../identity/fetch-key-set.js';
 

@@ -1,5 +1,4 @@
-import type { Membership } from '../apps/app.entity.js';
-import type { Role } from '../conversations/decision.js';
+import type { Membership, Role } from '../conversations/decision.js';
 import { requireApp, withAdmin } from './admin-context.js';
 import { type OutputOptions, print, printJson, printTable, warning } from './output.js';
 

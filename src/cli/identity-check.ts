@@ -1,4 +1,4 @@
-import { idFault, isId } from '../apps/ids.js';
+import { idFault, isId } from '../problems/ids.js';
 import { Clock } from '../config/clock.js';
 import { bearerToken } from '../identity/client-identity.guard.js';
 import { fetchKeySet } from '../identity/fetch-key-set.js';

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import packageJson from '#package' with { type: 'json' };
-import { Problem } from '../operations/problem.js';
+import { ProblemError } from '../problems/problem-error.js';
 import { appCommands } from './app-commands.js';
 import { banCommands } from './ban-commands.js';
 import { conversationCommands } from './conversation-commands.js';
@@ -50,13 +50,13 @@ async function report(error: unknown): Promise<number> {
 
 async function linesOf(error: unknown): Promise<string[]> {
   if (error instanceof Error && error.name === 'ExitPromptError') return ['cancelled; nothing was written'];
-  if (error instanceof Problem) {
+  if (error instanceof ProblemError) {
     return [`${error.message}${error.cause instanceof Error ? ` ${error.cause.message}` : ''}`];
   }
   if (error instanceof Error && error.name === 'TokenError') {
     return [`the token does not pass: ${error.message}`];
   }
-  const { startErrorLines } = await import('../start-error.js');
+  const { startErrorLines } = await import('../operations/start-error.js');
   return startErrorLines(error);
 }
 

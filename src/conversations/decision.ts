@@ -1,5 +1,4 @@
-import type { Membership } from '../apps/app.entity.js';
-import { Problem } from '../operations/problem.js';
+import { ProblemError } from '../problems/problem-error.js';
 
 /** What a client asks to do; every action that can be signed. */
 export interface Operation {
@@ -11,6 +10,9 @@ export interface Operation {
   /** May repeat an id, and may hold the client's own. */
   readonly members: readonly string[];
 }
+
+/** Whether the rules of conversations count in an app: `apps.membership`. */
+export type Membership = 'off' | 'where-registered' | 'required';
 
 export type Role = 'owner' | 'manager' | 'member';
 
@@ -127,10 +129,10 @@ export function decide(operation: Operation, membership: Membership, facts: Fact
   return exceedsLimit(operation, conversation, facts) ? 'conversation_full' : 'allowed';
 }
 
-/** @throws {Problem} with the decision as its code, unless the operation is allowed. */
+/** @throws {ProblemError} with the decision as its code, unless the operation is allowed. */
 export function requireAllowed(operation: Operation, membership: Membership, facts: Facts): void {
   const decision = decide(operation, membership, facts);
-  if (decision !== 'allowed') throw new Problem(decision, DETAILS[decision](facts));
+  if (decision !== 'allowed') throw new ProblemError(decision, DETAILS[decision](facts));
 }
 
 const DETAILS = {

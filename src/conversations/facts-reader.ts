@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import type { Membership } from '../apps/app.entity.js';
 import { Batches } from '../database/batches.js';
 import { isDataFault, LookUps, type Statement } from '../database/look-ups.js';
 import {
@@ -7,6 +6,7 @@ import {
   type Conversation,
   type Facts,
   isRuled,
+  type Membership,
   needsCount,
   type Operation,
   type Standing,

@@ -3,7 +3,7 @@ import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { DatabaseError as PostgresError, type Pool, type PoolClient } from 'pg';
 import { DataSource } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
-import { before, DeadlineError } from '../operations/deadline.js';
+import { before, DeadlineError } from '../problems/deadline.js';
 import { STATEMENT_TIMEOUT_MS } from './data-source.js';
 
 /** For one look-up, waiting for a connection included. More than PostgreSQL gives a statement, whose connection then stays. */

@@ -3,8 +3,8 @@ import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/com
 import type { FastifyRequest } from 'fastify';
 import { AppRegistry } from '../apps/app-registry.js';
 import type { SigningApp } from '../apps/signing-app.js';
-import { before } from '../operations/deadline.js';
-import { Problem } from '../operations/problem.js';
+import { before } from '../problems/deadline.js';
+import { ProblemError } from '../problems/problem-error.js';
 import { TokenVerifier } from './token-verifier.js';
 
 /** No honest token comes near it; the rest is not worth the time to look at. */
@@ -69,7 +69,7 @@ export class ClientIdentityGuard implements CanActivate {
 /**
  * The token of a request's `Authorization: Bearer …`.
  *
- * @throws {Problem} `identity_required` without a bearer token; `identity_invalid` when there is more than one header, or the token is malformed
+ * @throws {ProblemError} `identity_required` without a bearer token; `identity_invalid` when there is more than one header, or the token is malformed
  *   or too long.
  */
 export function bearerToken({
@@ -78,18 +78,21 @@ export function bearerToken({
 }: Pick<IncomingMessage, 'headers' | 'rawHeaders'>): string {
   // Node keeps the first of several, another server in the way may have looked at the last.
   if (rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'authorization').length > 1) {
-    throw new Problem('identity_invalid', 'There is more than one Authorization header.');
+    throw new ProblemError('identity_invalid', 'There is more than one Authorization header.');
   }
   const { authorization } = headers;
   if (authorization === undefined || !/^bearer(?: |$)/i.test(authorization)) {
-    throw new Problem(
+    throw new ProblemError(
       'identity_required',
       'The app asks for "Authorization: Bearer" with a token of the client.',
     );
   }
   const token = BEARER.exec(authorization)?.[1];
   if (token === undefined || token.length > MAX_TOKEN_BYTES) {
-    throw new Problem('identity_invalid', `The token is malformed, or longer than ${MAX_TOKEN_BYTES} bytes.`);
+    throw new ProblemError(
+      'identity_invalid',
+      `The token is malformed, or longer than ${MAX_TOKEN_BYTES} bytes.`,
+    );
   }
   return token;
 }
@@ -97,5 +100,5 @@ export function bearerToken({
 /** Ids are compared as given: neither case nor Unicode form is evened out. */
 function requireClient({ params }: IdentifiedRequest, proven: string): true {
   if (proven === params.client_id) return true;
-  throw new Problem('identity_mismatch', 'The token is for another client than the one in the path.');
+  throw new ProblemError('identity_mismatch', 'The token is for another client than the one in the path.');
 }

@@ -13,12 +13,12 @@ import {
 import { LRUCache } from 'lru-cache';
 import type { AppIdentity } from '../apps/app-identity.entity.js';
 import { SEALING_KEYS } from '../apps/app-registry.js';
-import { isId } from '../apps/ids.js';
+import { isId } from '../problems/ids.js';
 import { hmacSecretPurpose, open } from '../apps/sealing.js';
 import type { SigningApp } from '../apps/signing-app.js';
 import { Clock, type ClockReading } from '../config/clock.js';
 import type { SealingKeys } from '../config/secrets-key.js';
-import { Problem } from '../operations/problem.js';
+import { ProblemError } from '../problems/problem-error.js';
 import { clientIdIn } from './client-id-claim.js';
 import { KeysUnavailableError, RemoteKeys } from './remote-keys.js';
 
@@ -86,7 +86,7 @@ export class TokenVerifier {
   /**
    * The client that a token is for: at once when the token was verified before.
    *
-   * @throws {Problem} `identity_invalid`, `identity_expired`; `unavailable` when the app's keys cannot be had.
+   * @throws {ProblemError} `identity_invalid`, `identity_expired`; `unavailable` when the app's keys cannot be had.
    */
   clientId({ appId, identitySettings }: SigningApp, token: string): string | Promise<string> {
     if (identitySettings === null) {
@@ -179,9 +179,9 @@ export class TokenVerifier {
   }
 }
 
-function asProblem(error: unknown): Problem {
-  if (error instanceof TokenError) return new Problem(error.code, DETAILS[error.code]);
-  return new Problem('unavailable', "The app's tokens cannot be verified right now.", { cause: error });
+function asProblem(error: unknown): ProblemError {
+  if (error instanceof TokenError) return new ProblemError(error.code, DETAILS[error.code]);
+  return new ProblemError('unavailable', "The app's tokens cannot be verified right now.", { cause: error });
 }
 
 const DETAILS = {

@@ -1,6 +1,6 @@
-import { isId, idFault, requireId } from '../apps/ids.js';
+import { isId, idFault, requireId } from '../problems/ids.js';
 import type { Operation } from '../conversations/decision.js';
-import { Problem } from '../operations/problem.js';
+import { ProblemError } from '../problems/problem-error.js';
 import { ACTIONS, type ActionName } from './actions.js';
 
 /** What a caller asks to have signed, its shape checked: the ids, the order of its list, and the format. */
@@ -24,7 +24,7 @@ export interface PathParams {
  * Reads a request without looking anything up.
  *
  * @param query the parameters after "?"; only `format` means something.
- * @throws {Problem} `invalid_app_id`, `invalid_client_id`, `invalid_conversion_id`, `invalid_member_id`, `invalid_format`,
+ * @throws {ProblemError} `invalid_app_id`, `invalid_client_id`, `invalid_conversion_id`, `invalid_member_id`, `invalid_format`,
  *   `members_required`, `members_not_sorted`
  */
 export function parseSignatureRequest(
@@ -40,7 +40,7 @@ export function parseSignatureRequest(
   requireMemberIds(members);
   const forSdk = isForSdk(query);
   if (members.length === 0 && ACTIONS[action].members === 'at least one') {
-    throw new Problem(
+    throw new ProblemError(
       'members_required',
       `Signing "${action}" takes at least one member id after the conversation id.`,
     );
@@ -65,7 +65,7 @@ export function splitMembers(sortedMemberIds: string): readonly string[] {
 function requireMemberIds(members: readonly string[]): void {
   const bad = members.findIndex((member) => !isId(member));
   if (bad >= 0) {
-    throw new Problem('invalid_member_id', `Member id ${bad + 1} ${idFault(members[bad] ?? '')}.`);
+    throw new ProblemError('invalid_member_id', `Member id ${bad + 1} ${idFault(members[bad] ?? '')}.`);
   }
 }
 
@@ -78,11 +78,11 @@ function requireSorted(members: readonly string[]): void {
   if (isSorted(members)) return;
   // The IM server signs the order it was sent, and the SDK sends what it sorted: sorting here would only hide the mistake.
   const order = members.toSorted().join(':');
-  throw new Problem('members_not_sorted', `The member ids must ascend by UTF-16 code unit: ${order}`);
+  throw new ProblemError('members_not_sorted', `The member ids must ascend by UTF-16 code unit: ${order}`);
 }
 
 function isForSdk(query: unknown): boolean {
   const { format } = query as { format?: string | string[] };
   if (format === undefined || format === 'sdk') return format === 'sdk';
-  throw new Problem('invalid_format', 'The only value of the parameter "format" is "sdk", given once.');
+  throw new ProblemError('invalid_format', 'The only value of the parameter "format" is "sdk", given once.');
 }

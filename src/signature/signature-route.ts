@@ -9,9 +9,9 @@ import {
   ApiResponse,
   ApiSecurity,
 } from '@nestjs/swagger';
-import { MAX_ID_LENGTH } from '../apps/ids.js';
+import { MAX_ID_LENGTH } from '../problems/ids.js';
 import { ClientIdentityGuard } from '../identity/client-identity.guard.js';
-import { ProblemDocument, problemResponses } from '../operations/problem-document.js';
+import { ProblemDocument, problemResponses } from '../problems/problem-document.js';
 import { type Action, ACTIONS, type ActionName } from './actions.js';
 import { SortedMembersGuard } from './sorted-members.guard.js';
 

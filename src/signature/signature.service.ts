@@ -3,8 +3,8 @@ import { AppRegistry } from '../apps/app-registry.js';
 import type { SigningApp } from '../apps/signing-app.js';
 import { requireAllowed } from '../conversations/decision.js';
 import { FactsReader } from '../conversations/facts-reader.js';
-import { before } from '../operations/deadline.js';
-import { Problem } from '../operations/problem.js';
+import { before } from '../problems/deadline.js';
+import { ProblemError } from '../problems/problem-error.js';
 import { ACTIONS, type Action, type ActionName, type MessageParts, sign } from './actions.js';
 import { freshNonce } from './nonce.js';
 import type { SignatureRequest } from './signature-request.js';
@@ -35,7 +35,7 @@ export class SignatureService {
    * @param app as `AppRegistry.find` gave it for this request.
    * @param deadline when the caller is refused if nothing is decided yet, by `performance.now()`.
    * @returns a `SignatureAnswer` as JSON.
-   * @throws {Problem} `too_many_members`, `client_banned`, `member_banned`, `not_permitted`, `conversation_unknown`,
+   * @throws {ProblemError} `too_many_members`, `client_banned`, `member_banned`, `not_permitted`, `conversation_unknown`,
    *   `conversation_full`, `unavailable`
    */
   async sign(app: SigningApp, request: SignatureRequest, deadline: number): Promise<string> {
@@ -49,7 +49,7 @@ export class SignatureService {
 
 function requireLength({ members }: SignatureRequest, { maxMembers }: SigningApp): void {
   if (members.length <= maxMembers) return;
-  throw new Problem(
+  throw new ProblemError(
     'too_many_members',
     `There are ${members.length} member ids; the app allows ${maxMembers}.`,
   );

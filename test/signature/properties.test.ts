@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { isId } from '../../src/apps/ids.js';
+import { isId } from '../../src/problems/ids.js';
 import { ACTIONS, type ActionName, type MessageParts } from '../../src/signature/actions.js';
 
 /** A small alphabet and short ids, so that ids often look like other parts of a message. */

@@ -9,7 +9,7 @@ import { makeDemoApps } from '../../src/apps/demo-apps.js';
 import { masterKeyPurpose, seal } from '../../src/apps/sealing.js';
 import type { SealingKeys } from '../../src/config/secrets-key.js';
 import { Clock } from '../../src/config/clock.js';
-import { APPLICATION_OPTIONS, httpAdapter, setUpHttp } from '../../src/operations/http.js';
+import { APPLICATION_OPTIONS, httpAdapter, setUpHttp } from '../../src/http/http.js';
 import { TestClock } from './clock.js';
 import { makeDatabase, type TestDatabase } from './database.js';
 

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { idFault, isId } from '../../apps/ids.js';
+import { idFault, isId } from '../../problems/ids.js';
 import type { Role } from '../../conversations/decision.js';
 import { type Line, MAX_LINE_BYTES } from './lines.js';
 

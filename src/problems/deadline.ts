@@ -1,7 +1,7 @@
-import { Problem } from './problem.js';
+import { ProblemError } from './problem-error.js';
 
 /** What is waited for is not there in time; for the log, `cause` says what it is. */
-export class DeadlineError extends Problem {
+export class DeadlineError extends ProblemError {
   constructor(what: string) {
     super('unavailable', 'The answer was not ready in time.', { cause: new Error(`No ${what} in time`) });
   }

@@ -1,4 +1,4 @@
-import { SettingsError } from './config/settings.js';
+import { SettingsError } from '../config/settings.js';
 
 /** What stopped a start or a command, as lines for who called it: what is wrong and, where it is known, how to mend it. */
 export function startErrorLines(thrown: unknown): string[] {

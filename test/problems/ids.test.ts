@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { idFault, isId } from '../../src/apps/ids.js';
+import { idFault, isId } from '../../src/problems/ids.js';
 
 describe('an id', () => {
   it.each(['a', '1', '小明', '😀'.repeat(64), 'a'.repeat(64), ' spaced ', 'a/b?c#d%20', 'É', 'É'])(

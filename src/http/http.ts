@@ -6,7 +6,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { FastifyRequest } from 'fastify';
 import { Settings } from '../config/settings.js';
 import { serveApiDocument } from './api-document.js';
-import { Problem, problemDetails } from './problem.js';
+import { ProblemError, problemDetails } from '../problems/problem-error.js';
 import { ProblemFilter, sendProblem } from './problem.filter.js';
 
 /** 500 member ids of 64 ASCII characters, with the rest of the path, fit (DESIGN, "The contract"). */
@@ -110,12 +110,12 @@ function setAsideMalformed({ url = '' }: { url?: string | undefined }): string {
   }
 }
 
-function malformed(): Problem {
-  return new Problem('malformed_url', 'The URL is not percent-encoded UTF-8.');
+function malformed(): ProblemError {
+  return new ProblemError('malformed_url', 'The URL is not percent-encoded UTF-8.');
 }
 
-function tooLong(): Problem {
-  return new Problem('uri_too_long', `The URL may have at most ${MAX_URL_BYTES} bytes.`);
+function tooLong(): ProblemError {
+  return new ProblemError('uri_too_long', `The URL may have at most ${MAX_URL_BYTES} bytes.`);
 }
 
 /** Nest answers an empty part of a path (`//`) with "not found"; as an absent one it reaches the guard, which has a code for it. */
@@ -145,16 +145,16 @@ function refuseUnparsed(error: Error & { code?: string }, socket: Socket): void 
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }
 
-function unparsed(code: string | undefined): Problem {
+function unparsed(code: string | undefined): ProblemError {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
-      return new Problem(
+      return new ProblemError(
         'uri_too_long',
         `The URL (at most ${MAX_URL_BYTES} bytes) or the headers are too long.`,
       );
     case 'HPE_INVALID_URL':
       return malformed();
     default:
-      return new Problem('malformed_url', 'This is not a well-formed HTTP request.');
+      return new ProblemError('malformed_url', 'This is not a well-formed HTTP request.');
   }
 }

@@ -1,6 +1,6 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { Problem, problemDetails } from './problem.js';
+import { ProblemError, problemDetails } from '../problems/problem-error.js';
 
 /** Turns everything that is thrown while a request is answered into problem details. */
 @Catch()
@@ -20,13 +20,13 @@ export class ProblemFilter implements ExceptionFilter {
 }
 
 /** What the service did not foresee is answered as `unavailable`: no signature, and nothing of the fault. */
-function asProblem(thrown: unknown): Problem {
-  if (thrown instanceof Problem) return thrown;
+function asProblem(thrown: unknown): ProblemError {
+  if (thrown instanceof ProblemError) return thrown;
   // What the framework refuses, such as a file beside the pages of /docs, is nothing this service has.
   if (isClientError(thrown)) {
-    return new Problem('route_not_found', 'Nothing answers this method at this path.');
+    return new ProblemError('route_not_found', 'Nothing answers this method at this path.');
   }
-  return new Problem('unavailable', 'The service cannot answer right now.', { cause: thrown });
+  return new ProblemError('unavailable', 'The service cannot answer right now.', { cause: thrown });
 }
 
 function isClientError(thrown: unknown): boolean {
@@ -37,7 +37,7 @@ function isClientError(thrown: unknown): boolean {
   return typeof status === 'number' && status >= 400 && status < 500;
 }
 
-export function sendProblem(problem: Problem, request: FastifyRequest, reply: FastifyReply): void {
+export function sendProblem(problem: ProblemError, request: FastifyRequest, reply: FastifyReply): void {
   void reply
     .code(problem.status)
     .headers({ ...problem.headers, 'Cache-Control': 'no-store' })

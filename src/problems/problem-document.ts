@@ -1,9 +1,9 @@
 import { ApiProperty, type ApiResponseOptions, ApiSchema, getSchemaPath } from '@nestjs/swagger';
-import { type ProblemCode, type ProblemDetails, PROBLEMS } from './problem.js';
+import { type ProblemCode, type ProblemDetails, PROBLEMS } from './problem-error.js';
 
 const CODES = Object.keys(PROBLEMS) as ProblemCode[];
 
-/** Problem details as the API document describes them. */
+/** ProblemError details as the API document describes them. */
 @ApiSchema({ name: 'Problem' })
 export class ProblemDocument implements ProblemDetails {
   @ApiProperty({ format: 'uri', example: 'urn:im-signature:problem:members_not_sorted' })

@@ -1,4 +1,4 @@
-import { Problem, type ProblemCode } from '../operations/problem.js';
+import { ProblemError, type ProblemCode } from './problem-error.js';
 
 /** `clientId` is at most 64 characters in the LeanCloud documents; all ids share the limit. A character is a Unicode code point. */
 export const MAX_ID_LENGTH = 64;
@@ -21,7 +21,7 @@ export function idFault(text: string): string {
   return `has ${Array.from(text).length} characters, ${MAX_ID_LENGTH} are allowed`;
 }
 
-/** @throws {Problem} with the given code when the text is no id. */
+/** @throws {ProblemError} with the given code when the text is no id. */
 export function requireId(text: string, code: ProblemCode, name: string): void {
-  if (!isId(text)) throw new Problem(code, `The ${name} ${idFault(text)}.`);
+  if (!isId(text)) throw new ProblemError(code, `The ${name} ${idFault(text)}.`);
 }

@@ -34,7 +34,7 @@ export type ProblemCode = keyof typeof PROBLEMS;
 const RETRY_AFTER_SECONDS = 1;
 
 /** A refusal with a code of the contract. `detail` reaches the client: it holds no token, no key and no stack. */
-export class Problem extends Error {
+export class ProblemError extends Error {
   constructor(
     readonly code: ProblemCode,
     readonly detail: string,
@@ -69,7 +69,7 @@ export interface ProblemDetails {
 /**
  * @param url the request's target; its query is left out, as tokens have been seen there.
  */
-export function problemDetails(problem: Problem, url: string, requestId: string): ProblemDetails {
+export function problemDetails(problem: ProblemError, url: string, requestId: string): ProblemDetails {
   return {
     type: `urn:im-signature:problem:${problem.code}`,
     title: PROBLEMS[problem.code].title,
