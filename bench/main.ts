@@ -64,7 +64,7 @@ async function bench(): Promise<void> {
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   const key = randomBytes(32).toString('base64');
-  await migrate(url.href);
+  await migrate(url.href, folder);
   const database = new Client({ connectionString: url.href });
   await database.connect();
   await seed(database, parseSecretsKey(key));

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type TestDatabase, makeDatabase } from './support/database.js';
-import { makeProject, type Project } from './support/project.js';
+import { type Admin, makeAdmin } from './support/admin.js';
 
 const MASTER_KEY = 'master-key-of-these-tests';
 const HMAC_SECRET = 'shared-secret-of-these-tests-of-48-bytes-or-more!';
@@ -12,29 +13,33 @@ const SECRETS = /master-key-of-these-tests|shared-secret-of-these-tests/;
 const SEALING_KEY = randomBytes(32).toString('base64');
 
 let database: TestDatabase;
-let project: Project;
+let admin: Admin;
 let privateKey: CryptoKey;
+/** The current folder, where the files of keys are. */
+let folder: string;
+const home = process.cwd();
 
 beforeAll(async () => {
   database = await makeDatabase('migrated');
-  project = await makeProject({ DATABASE_URL: database.url, SECRETS_KEY: `one:${SEALING_KEY}` });
+  admin = await makeAdmin({ DATABASE_URL: database.url, SECRETS_KEY: `one:${SEALING_KEY}` });
+  folder = await mkdtemp(join(tmpdir(), 'im-signature-keys-'));
+  process.chdir(folder);
   const pair = await generateKeyPair('ES256', { extractable: true });
   privateKey = pair.privateKey;
   const publicJwk = { ...(await exportJWK(pair.publicKey)), kid: 'first' };
-  await writeFile(join(project.folder, 'keys.json'), JSON.stringify({ keys: [publicJwk] }));
-  await writeFile(
-    join(project.folder, 'private.json'),
-    JSON.stringify({ keys: [await exportJWK(pair.privateKey)] }),
-  );
-  await writeFile(join(project.folder, 'page.json'), '<html>');
+  await writeFile(join(folder, 'keys.json'), JSON.stringify({ keys: [publicJwk] }));
+  await writeFile(join(folder, 'private.json'), JSON.stringify({ keys: [await exportJWK(pair.privateKey)] }));
+  await writeFile(join(folder, 'page.json'), '<html>');
 });
 
 afterAll(async () => {
-  expect(project.said()).not.toMatch(SECRETS);
-  expect([...(await project.written()).values()].join()).not.toMatch(SECRETS);
+  expect(admin.said()).not.toMatch(SECRETS);
+  expect([...(await admin.written()).values()].join()).not.toMatch(SECRETS);
   expect((await database.dump()).join()).not.toMatch(SECRETS);
   await database.drop();
-  await project.remove();
+  await admin.remove();
+  process.chdir(home);
+  await rm(folder, { recursive: true });
 });
 
 const register = (id: string, ...more: string[]): string[] => [
@@ -48,8 +53,7 @@ const register = (id: string, ...more: string[]): string[] => [
 ];
 
 async function apply(): Promise<void> {
-  await project.build();
-  await project.does(['migrate']);
+  await admin.does(['migrate']);
 }
 
 const identities = async () =>
@@ -70,12 +74,12 @@ describe('an app that asks for tokens', () => {
       '--issuer',
       "https://o'neill.example",
     ];
-    await project.does(register('shop', '--identity', 'jwt', ...tokens), { input: MASTER_KEY });
+    await admin.does(register('shop', '--identity', 'jwt', ...tokens), { input: MASTER_KEY });
     await apply();
     expect(await identities()).toMatchObject([{ algorithms: ['ES256'], issuer: "https://o'neill.example" }]);
-    const shown = JSON.parse(await project.does(['app', 'show', 'shop', '--json'])) as { tokens: unknown };
+    const shown = JSON.parse(await admin.does(['app', 'show', 'shop', '--json'])) as { tokens: unknown };
     expect(shown.tokens).toMatchObject({ keys: 'first', algorithms: 'ES256', client_id_claim: 'sub' });
-    expect(await project.does(['app', 'list'])).toContain('jwt');
+    expect(await admin.does(['app', 'list'])).toContain('jwt');
   });
 
   it('has a token tried by identity check, which says why one does not pass', async () => {
@@ -87,25 +91,25 @@ describe('an app that asks for tokens', () => {
         .sign(privateKey);
     const check = ['identity', 'check', '--app-id', 'shop'];
     const good = await token("https://o'neill.example", '1h');
-    expect(await project.does(check, { input: good })).toMatch(
+    expect(await admin.does(check, { input: good })).toMatch(
       /^The token passes: it is client "alice", until 20/,
     );
-    expect(await project.fails(check, { input: await token('https://evil.example', '1h') })).toBe(
+    expect(await admin.fails(check, { input: await token('https://evil.example', '1h') })).toBe(
       'im-signature: the token does not pass: unexpected "iss" claim value',
     );
-    expect(await project.fails(check, { input: await token("https://o'neill.example", '-1h') })).toMatch(
+    expect(await admin.fails(check, { input: await token("https://o'neill.example", '-1h') })).toMatch(
       /has expired$/,
     );
-    expect(await project.fails(check, { input: `${good.slice(0, -4)}AAAA` })).toMatch(
+    expect(await admin.fails(check, { input: `${good.slice(0, -4)}AAAA` })).toMatch(
       /signature verification failed$/,
     );
-    expect(project.said()).not.toContain(good.split('.')[2]);
+    expect(admin.said()).not.toContain(good.split('.')[2]);
   });
 
   it('is changed to a shared secret, which is sealed, and back when that is reverted', async () => {
     const before = await identities();
     const set = ['app', 'set', '--app-id', 'shop', '--hmac-secret', '--algorithms', 'HS256,HS384'];
-    await project.does(set, { input: HMAC_SECRET });
+    await admin.does(set, { input: HMAC_SECRET });
     await apply();
     const [after] = await identities();
     expect(after).toMatchObject({
@@ -119,54 +123,50 @@ describe('an app that asks for tokens', () => {
       .setIssuer("https://o'neill.example")
       .setExpirationTime('1h')
       .sign(new TextEncoder().encode(HMAC_SECRET));
-    expect(await project.does(['identity', 'check', '--app-id', 'shop'], { input: token })).toContain(
+    expect(await admin.does(['identity', 'check', '--app-id', 'shop'], { input: token })).toContain(
       'client "bob"',
     );
 
-    await project.does(['migrate', '--revert']);
+    await admin.does(['migrate', '--revert']);
     expect(await identities()).toEqual(before);
-    await project.does(['migrate']);
+    await admin.does(['migrate']);
   });
 
   it('keeps an address of keys in the form that the database takes', async () => {
     const tokens = ['--jwks-uri', 'HTTPS://Login.Example.com/keys', '--algorithms', 'RS256'];
-    await project.does(register('upper', '--identity', 'jwt', ...tokens), { input: MASTER_KEY });
+    await admin.does(register('upper', '--identity', 'jwt', ...tokens), { input: MASTER_KEY });
     await apply();
     expect(await database.query(`SELECT jwks_uri FROM app_identity WHERE app_id = 'upper'`)).toEqual([
       { jwks_uri: 'https://login.example.com/keys' },
     ]);
-    await project.does(['migrate', '--revert']);
-    for (const name of (await project.written()).keys()) {
+    await admin.does(['migrate', '--revert']);
+    for (const name of (await admin.written()).keys()) {
       if (!name.includes('upper')) continue;
-      await rm(join(project.folder, 'migrations', name));
-      await rm(join(project.folder, 'dist/migrations', name.replace('.ts', '.js')));
+      await rm(join(admin.migrations, name));
     }
   });
 
   it('has its shared secret sealed anew with everything else', async () => {
     const both = { SECRETS_KEY: `two:${randomBytes(32).toString('base64')},one:${SEALING_KEY}` };
-    await project.does(['secrets', 'reseal', '--from', 'one', '--to', 'two'], { env: both });
-    await project.build();
-    await project.does(['migrate']);
+    await admin.does(['secrets', 'reseal', '--from', 'one', '--to', 'two'], { env: both });
+    await admin.does(['migrate']);
     const [identity] = await identities();
     expect(identity?.sealed_hmac_secret).toMatch(/^v1\.two\./);
-    expect(await project.does(['app', 'check'], { env: both })).toContain('every sealed key opens');
-    const { code, stdout } = await project.admin(['app', 'check']);
+    expect(await admin.does(['app', 'check'], { env: both })).toContain('every sealed key opens');
+    const { code, stdout } = await admin.im(['app', 'check']);
     expect(code).toBe(1);
     expect(stdout).toContain('HMAC secret: it is sealed with the key "two"');
-    await project.does(['migrate', '--revert']);
+    await admin.does(['migrate', '--revert']);
     expect((await identities())[0]?.sealed_hmac_secret).toMatch(/^v1\.one\./);
-    await project.does(['migrate']);
-    await project.exec('prettier', ['--check', 'migrations']);
-    await project.exec('eslint', ['migrations']);
+    await admin.does(['migrate']);
   });
 
   it('is opened to everyone by a migration that says so, and closed again when that is reverted', async () => {
-    await project.does(['app', 'set', '--app-id', 'shop', '--identity', 'none']);
+    await admin.does(['app', 'set', '--app-id', 'shop', '--identity', 'none']);
     await apply();
     expect(await identities()).toEqual([]);
-    expect(await project.does(['app', 'list'])).toContain('none: open to everyone');
-    await project.does(['migrate', '--revert']);
+    expect(await admin.does(['app', 'list'])).toContain('none: open to everyone');
+    await admin.does(['migrate', '--revert']);
     expect(await identities()).toHaveLength(1);
   });
 });
@@ -229,22 +229,22 @@ describe('identity settings that do not go together', () => {
     ],
   ])('%s are refused', async (_what, options, code, line) => {
     const secrets = options.includes('--hmac-secret') ? `${MASTER_KEY}\n${HMAC_SECRET}\n` : MASTER_KEY;
-    const before = await project.written();
-    const finished = await project.admin(register('other', ...options), { input: secrets });
+    const before = await admin.written();
+    const finished = await admin.im(register('other', ...options), { input: secrets });
     expect(finished.code, finished.stderr).toBe(code);
     expect(finished.stderr).toMatch(line);
-    expect(await project.written()).toEqual(before);
+    expect(await admin.written()).toEqual(before);
   });
 
   it('a secret that is missing on standard input is no empty one', async () => {
     const options = ['--hmac-secret', '--algorithms', 'HS256'];
-    expect(await project.fails(register('other', ...JWT, ...options), { input: MASTER_KEY })).toBe(
+    expect(await admin.fails(register('other', ...JWT, ...options), { input: MASTER_KEY })).toBe(
       'im-signature: standard input has 1 lines, where 2 are read: the master key, the HMAC secret',
     );
   });
 
   it('an app that asks for no tokens has none to check', async () => {
     await database.query(`INSERT INTO apps (app_id, name, identity) VALUES ('open', 'x', 'none')`);
-    expect(await project.fails(['identity', 'check', '--app-id', 'open'])).toContain('asks for no tokens');
+    expect(await admin.fails(['identity', 'check', '--app-id', 'open'])).toContain('asks for no tokens');
   });
 });

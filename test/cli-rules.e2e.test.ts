@@ -3,21 +3,27 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Client } from 'pg';
 import { type TestDatabase, makeDatabase } from './support/database.js';
 import { type Program, runProgram } from './support/program.js';
-import type { Finished } from './support/project.js';
+import { DIST } from './support/built.js';
+import { type Admin, type Finished, makeAdmin } from './support/admin.js';
 
-const MAIN = join(inject('root'), 'dist/src/cli/main.js');
+const MAIN = join(DIST, 'src/cli/main.js');
 const SECRETS_KEY = randomBytes(32).toString('base64');
 
 let database: TestDatabase;
+let admin: Admin;
+/** The current folder, where the files of memberships are. */
 let folder: string;
+const home = process.cwd();
 
 beforeAll(async () => {
   database = await makeDatabase('migrated');
+  admin = await makeAdmin(environment());
   folder = await mkdtemp(join(tmpdir(), 'im-signature-rules-'));
+  process.chdir(folder);
   await database.query(`
     INSERT INTO apps (app_id, name, identity, membership) VALUES
       ('shop', 'Shop', 'none', 'required'), ('near', 'Near', 'none', 'where-registered'), ('off', 'Off', 'none', 'off')`);
@@ -25,6 +31,8 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await database.drop();
+  await admin.remove();
+  process.chdir(home);
   await rm(folder, { recursive: true });
 });
 
@@ -33,27 +41,10 @@ const environment = (): Record<string, string> => ({ DATABASE_URL: database.url,
 const start = (...args: string[]): Program =>
   runProgram(process.execPath, [MAIN, ...args], environment(), folder);
 
-async function finished(program: Program, input: string | Buffer = ''): Promise<Finished> {
-  program.process.stdin?.end(input);
-  const code = await program.ends();
-  return { code, stdout: program.stdout(), stderr: program.stderr() };
-}
-
-const im = async (...args: string[]): Promise<Finished> => finished(start(...args));
-
-async function does(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await im(...args);
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-  return stdout;
-}
-
+const im = async (...args: string[]): Promise<Finished> => admin.im(args);
+const does = async (...args: string[]): Promise<string> => admin.does(args);
 /** @returns the one line that it says. */
-async function fails(...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await im(...args);
-  expect({ code, stdout }, stderr).toEqual({ code: 1, stdout: '' });
-  expect(stderr).toMatch(/^im-signature: .*\n$/);
-  return stderr;
-}
+const fails = async (...args: string[]): Promise<string> => admin.fails(args);
 
 async function file(name: string, text: string | Buffer): Promise<string> {
   await writeFile(join(folder, name), text);
@@ -259,7 +250,8 @@ describe('members import', () => {
       ['nowhere,carol,member', /^the conversation is not registered in the app$/],
       [Buffer.from('c1,\xff,member', 'latin1'), /^is not UTF-8$/],
       [long, /^has 2001\d bytes, 16384 are allowed; only its beginning is kept here$/],
-      ['c1,"two\nlines",member', /^client_id contains a control character$/],
+      ['c1,"two', /^has a quote where/],
+      ['lines",member', /^has a quote where/],
       ['c1,ca"rol,member', /^has a quote where RFC 4180 allows none/],
       ['c1,"carol"x,member', /^has a quote where/],
       ['c1,"carol,member', /^has a quote where/],
@@ -272,7 +264,7 @@ describe('members import', () => {
     const { code, stdout, stderr } = await imports('bad.csv');
     expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
     expect(stdout).toBe(
-      '20 lines read: 2 added, 1 changed, 0 unchanged, 17 rejected (see bad.csv.rejected.ndjson)\n',
+      '21 lines read: 2 added, 1 changed, 0 unchanged, 18 rejected (see bad.csv.rejected.ndjson)\n',
     );
     expect(await members()).toEqual([
       { conversation_id: 'c1', client_id: 'alice', role: 'owner' },
@@ -281,8 +273,7 @@ describe('members import', () => {
     ]);
 
     const rejects = await takeRejects('bad.csv.rejected.ndjson');
-    // A record of two lines moves those after it by one.
-    const numbered = lines.map(([line, reason], i) => ({ line, reason, number: i + 2 + (i > 15 ? 1 : 0) }));
+    const numbered = lines.map(([line, reason], i) => ({ line, reason, number: i + 2 }));
     const expected = numbered.filter(({ reason }) => reason !== undefined);
     expect(rejects.map(({ line }) => line)).toEqual(expected.map(({ number }) => number));
     for (const [i, { line, reason }] of expected.entries()) {
@@ -308,8 +299,10 @@ describe('members import', () => {
       ['{"conversation_id":"c1","client_id":"a\\u0000"}', /^client_id contains a control character$/],
     ];
     const text = lines.map(([line]) => line).join('\n');
-    const program = start('members', 'import', '--app-id', 'shop', '--format', 'ndjson', '-');
-    const { code, stdout, stderr } = await finished(program, text);
+    const { code, stdout, stderr } = await admin.im(
+      ['members', 'import', '--app-id', 'shop', '--format', 'ndjson', '-'],
+      { input: text },
+    );
     expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
     expect(stdout).toBe(
       '12 lines read: 2 added, 0 changed, 0 unchanged, 10 rejected (see members.rejected.ndjson)\n',

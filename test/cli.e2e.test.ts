@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { rm, symlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rm, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { DIST } from './support/built.js';
 import { type TestDatabase, makeDatabase } from './support/database.js';
 import { type Program, run, runProgram } from './support/program.js';
-import { makeProject, type Project } from './support/project.js';
+import { type Admin, makeAdmin } from './support/admin.js';
 import { type Answer, hmac, messageOf } from './support/signature.js';
 
 const FIRST_KEY = 'first-master-key-主密钥';
@@ -17,7 +18,7 @@ const OLD = newKey();
 const NEW = newKey();
 
 let database: TestDatabase;
-let project: Project;
+let admin: Admin;
 /** All that services and terminals wrote. */
 let said = '';
 const services: Program[] = [];
@@ -28,7 +29,7 @@ afterEach(async () => {
     await service.ends();
     said += service.output();
   }
-  expect(said + project.said()).not.toMatch(SECRETS);
+  expect(said + admin.said()).not.toMatch(SECRETS);
 });
 
 async function serve(env: Record<string, string>): Promise<(path: string) => Promise<Answer>> {
@@ -46,17 +47,17 @@ describe('an app, from its registration to its end', () => {
 
   beforeAll(async () => {
     database = await makeDatabase('empty');
-    project = await makeProject({ DATABASE_URL: database.url, SECRETS_KEY });
+    admin = await makeAdmin({ DATABASE_URL: database.url, SECRETS_KEY });
   });
 
   afterAll(async () => {
     expect((await database.dump()).join('\n')).not.toMatch(SECRETS);
     await database.drop();
-    await project.remove();
+    await admin.remove();
   });
 
-  it('is registered by a migration that type-checks, and signs with the key that was given', async () => {
-    await project.does(['migrate']);
+  it('is registered by a migration, and signs with the key that was given', async () => {
+    await admin.does(['migrate']);
     const register = [
       'app',
       'register',
@@ -67,15 +68,13 @@ describe('an app, from its registration to its end', () => {
       '--identity',
       'none',
     ];
-    const said = await project.does(register, { input: `${FIRST_KEY}\n` });
-    const [file = ''] = (await project.written()).keys();
-    expect(file).toMatch(/^\d{13}-register-app-shop-1\.ts$/);
-    expect(said).toContain(`wrote migrations/${file}`);
-    await project.build();
-
-    expect(await project.does(['migrate', '--dry-run'])).toMatch(/^would apply RegisterAppShop1\d{13}\n$/);
+    const said = await admin.does(register, { input: `${FIRST_KEY}\n` });
+    const [file = ''] = (await admin.written()).keys();
+    expect(file).toMatch(/^\d{13}-register-app-shop-1\.mjs$/);
+    expect(said).toContain(`wrote ${relative(process.cwd(), join(admin.migrations, file))}`);
+    expect(await admin.does(['migrate', '--dry-run'])).toMatch(/^would apply RegisterAppShop1\d{13}\n$/);
     expect(await database.query('SELECT * FROM apps')).toEqual([]);
-    expect(await project.does(['migrate'])).toMatch(/^applied RegisterAppShop1\d{13}\n$/);
+    expect(await admin.does(['migrate'])).toMatch(/^applied RegisterAppShop1\d{13}\n$/);
     const ask = await serve({ SECRETS_KEY });
     expect(isSignedWith(await ask('login/shop%2F1/alice'), FIRST_KEY)).toBe(true);
   });
@@ -83,9 +82,8 @@ describe('an app, from its registration to its end', () => {
   it('gets a new key at a time that was set, to the second, without a restart', async () => {
     const hour = new Date(Date.now() + 3_600_000).toISOString();
     const rotate = ['app', 'rotate-key', '--app-id', 'shop/1', '--active-from', hour];
-    await project.does(rotate, { input: SECOND_KEY });
-    await project.build();
-    await project.does(['migrate']);
+    await admin.does(rotate, { input: SECOND_KEY });
+    await admin.does(['migrate']);
     const [key] = await database.query<{ active_from: Date }>(
       'SELECT active_from FROM app_master_keys WHERE version = 2',
     );
@@ -104,7 +102,7 @@ describe('an app, from its registration to its end', () => {
   });
 
   it('is shown with the versions of its key, and without any of them', async () => {
-    const shown = JSON.parse(await project.does(['app', 'show', 'shop/1', '--json'])) as {
+    const shown = JSON.parse(await admin.does(['app', 'show', 'shop/1', '--json'])) as {
       keys: { state: string }[];
     };
     expect(shown).toMatchObject({
@@ -114,9 +112,9 @@ describe('an app, from its registration to its end', () => {
       key_in_force: 2,
     });
     expect(shown.keys.map(({ state }) => state)).toEqual(['past', 'in force']);
-    expect(await project.does(['app', 'show', 'shop/1'])).toContain('in force');
-    expect(await project.does(['app', 'list'])).toContain('none: open to everyone');
-    expect(await project.does(['app', 'check'])).toBe(
+    expect(await admin.does(['app', 'show', 'shop/1'])).toContain('in force');
+    expect(await admin.does(['app', 'list'])).toContain('none: open to everyone');
+    expect(await admin.does(['app', 'check'])).toBe(
       'every sealed key opens, and every app has a key in force\n',
     );
   });
@@ -124,82 +122,75 @@ describe('an app, from its registration to its end', () => {
   it('is changed, disabled and enabled by migrations, each of which reverts', async () => {
     const row = async () => (await database.query('SELECT name, max_members, disabled FROM apps'))[0];
     const before = await row();
-    await project.does(['app', 'set', '--app-id', 'shop/1', '--name', 'Shop', '--max-members', '3']);
-    expect(await project.fails(['app', 'disable', '--app-id', 'shop/1'])).toMatch(
-      /migrations\/\d+-set-app-shop-1\.ts about this app is not applied yet: first run "npm run migrate"/,
+    await admin.does(['app', 'set', '--app-id', 'shop/1', '--name', 'Shop', '--max-members', '3']);
+    expect(await admin.fails(['app', 'disable', '--app-id', 'shop/1'])).toMatch(
+      /: \d+-set-app-shop-1\.mjs about this app is not applied yet: first run "npm run migrate"/,
     );
-    await project.build();
-    await project.does(['migrate']);
-    expect(await project.fails(['app', 'set', '--app-id', 'shop/1', '--max-members', '3'])).toContain(
-      'is so already',
+    await admin.does(['migrate']);
+    expect(await admin.fails(['app', 'set', '--app-id', 'shop/1', '--max-members', '3'])).toContain(
+      'already has these values; nothing to do',
     );
-    await project.does(['app', 'disable', '--app-id', 'shop/1']);
-    await project.build();
-    await project.exec('prettier', ['--check', 'migrations']);
-    await project.does(['migrate']);
+    await admin.does(['app', 'disable', '--app-id', 'shop/1']);
+    await admin.does(['migrate']);
     expect(await row()).toEqual({ name: 'Shop', max_members: 3, disabled: true });
-    expect(await project.fails(['sign', 'login', '--app-id', 'shop/1', '--client-id', 'a'])).toMatch(
+    expect(await admin.fails(['sign', 'login', '--app-id', 'shop/1', '--client-id', 'a'])).toMatch(
       /app_disabled/,
     );
 
-    expect(await project.does(['migrate', '--revert'])).toMatch(/^reverted DisableAppShop1/);
-    expect(await project.does(['migrate', '--revert'])).toMatch(/^reverted SetAppShop1/);
+    expect(await admin.does(['migrate', '--revert'])).toMatch(/^reverted DisableAppShop1/);
+    expect(await admin.does(['migrate', '--revert'])).toMatch(/^reverted SetAppShop1/);
     expect(await row()).toEqual(before);
   });
 
   it('is sealed anew with another key while nothing stops working', async () => {
     const both = { SECRETS_KEY: `new:${NEW},old:${OLD}` };
     const ask = await serve(both);
-    for (const name of (await project.written()).keys()) {
+    for (const name of (await admin.written()).keys()) {
       if (!/set|disable/.test(name)) continue;
-      await rm(join(project.folder, 'migrations', name));
-      await rm(join(project.folder, 'dist/migrations', name.replace('.ts', '.js')));
+      await rm(join(admin.migrations, name));
     }
-    await project.does(['secrets', 'reseal', '--from', 'old', '--to', 'new'], { env: both });
-    await project.build();
-    await project.exec('prettier', ['--check', 'migrations']);
-    await project.exec('eslint', ['migrations']);
+    await admin.does(['secrets', 'reseal', '--from', 'old', '--to', 'new'], { env: both });
 
     expect(isSignedWith(await ask('login/shop%2F1/alice'), SECOND_KEY)).toBe(true);
-    await project.does(['migrate']);
+    await admin.does(['migrate']);
     expect(isSignedWith(await ask('login/shop%2F1/alice'), SECOND_KEY)).toBe(true);
-    expect(await project.does(['app', 'check'], { env: { SECRETS_KEY: `new:${NEW}` } })).toContain(
+    expect(await admin.does(['app', 'check'], { env: { SECRETS_KEY: `new:${NEW}` } })).toContain(
       'every sealed key opens',
     );
 
-    const { code, stdout } = await project.admin(['app', 'check', '--json']);
+    const { code, stdout } = await admin.im(['app', 'check', '--json']);
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toEqual([
       { app_id: 'shop/1', fault: 'key 1: it is sealed with the key "new", which SECRETS_KEY does not hold' },
       { app_id: 'shop/1', fault: 'key 2: it is sealed with the key "new", which SECRETS_KEY does not hold' },
     ]);
-    expect(
-      await project.fails(['secrets', 'reseal', '--from', 'old', '--to', 'new'], { env: both }),
-    ).toContain('nothing is sealed with the key "old"');
+    expect(await admin.fails(['secrets', 'reseal', '--from', 'old', '--to', 'new'], { env: both })).toContain(
+      'nothing is sealed with the key "old"',
+    );
   });
 
   it('goes, with all that was made, when every migration is reverted, and comes back; its conversations hold that up', async () => {
     const rows = async () => database.query('SELECT app_id, version FROM app_master_keys ORDER BY version');
     const before = await rows();
-    const { length } = JSON.parse(await project.does(['migrate', '--status', '--json'])) as unknown[];
+    const { length } = JSON.parse(await admin.does(['migrate', '--status', '--json'])) as unknown[];
     await database.query(`INSERT INTO conversations (app_id, conversation_id) VALUES ('shop/1', 'c')`);
     await database.query(`INSERT INTO conversation_members VALUES ('shop/1', 'c', 'alice')`);
     const schema = 2;
     for (let i = 0; i < length - schema - 1; i++) {
-      expect(await project.does(['migrate', '--revert'])).toMatch(/^reverted (Reseal|RotateKey)/);
+      expect(await admin.does(['migrate', '--revert'])).toMatch(/^reverted (Reseal|RotateKey)/);
     }
-    expect(await project.fails(['migrate', '--revert'])).toMatch(
+    expect(await admin.fails(['migrate', '--revert'])).toMatch(
       /refused: Key \(app_id\)=\(shop\/1\) is (still )?referenced from table "conversations"/,
     );
     expect(await database.query('SELECT client_id FROM conversation_members')).toHaveLength(1);
     await database.query('DELETE FROM conversations');
-    expect(await project.does(['migrate', '--revert'])).toMatch(/^reverted RegisterApp/);
+    expect(await admin.does(['migrate', '--revert'])).toMatch(/^reverted RegisterApp/);
     for (let i = 0; i < schema; i++) {
-      expect(await project.does(['migrate', '--revert'])).toMatch(/^reverted Create/);
+      expect(await admin.does(['migrate', '--revert'])).toMatch(/^reverted Create/);
     }
-    expect(await project.does(['migrate', '--revert'])).toBe('nothing to revert\n');
+    expect(await admin.does(['migrate', '--revert'])).toBe('nothing to revert\n');
     expect(await database.query(`SELECT 1 FROM pg_tables WHERE tablename LIKE 'app%'`)).toEqual([]);
-    expect((await project.does(['migrate'])).match(/^applied /gm)).toHaveLength(length);
+    expect((await admin.does(['migrate'])).match(/^applied /gm)).toHaveLength(length);
     expect(await rows()).toEqual(before);
   });
 });
@@ -223,14 +214,14 @@ describe('a command that cannot do what it should', () => {
 
   beforeEach(async () => {
     database = await makeDatabase('migrated');
-    project = await makeProject({ DATABASE_URL: database.url, SECRETS_KEY: `new:${NEW}` });
+    admin = await makeAdmin({ DATABASE_URL: database.url, SECRETS_KEY: `new:${NEW}` });
     await database.query(`INSERT INTO apps (app_id, name, identity) VALUES ('there', 'There', 'none')`);
     await database.query(`INSERT INTO client_bans (app_id, client_id) VALUES ('there', 'banned')`);
   });
 
   afterEach(async () => {
     await database.drop();
-    await project.remove();
+    await admin.remove();
   });
 
   it.each<[string, string[], string | Buffer, RegExp]>([
@@ -281,7 +272,7 @@ describe('a command that cannot do what it should', () => {
       /must hold both keys; it holds new$/,
     ],
   ])('%s is one line and exit code 1: %j', async (_fault, args, input, line) => {
-    expect(await project.fails(args, { input })).toMatch(line);
+    expect(await admin.fails(args, { input })).toMatch(line);
   });
 
   it.each<[string, Record<string, string>, RegExp]>([
@@ -296,25 +287,26 @@ describe('a command that cannot do what it should', () => {
       /PostgreSQL does not answer there/,
     ],
   ])('%s is one line and exit code 1', async (_fault, env, line) => {
-    expect(await project.fails(REGISTER, { input: 'key', env })).toMatch(line);
+    expect(await admin.fails(REGISTER, { input: 'key', env })).toMatch(line);
   });
 
-  it('a migration folder that cannot be written is one line and exit code 1', async () => {
-    await rm(join(project.folder, 'migrations'), { recursive: true });
+  it('a folder of registrations that cannot be written is one line and exit code 1', async () => {
     // Not even root makes a file there.
-    await symlink('/sys/kernel', join(project.folder, 'migrations'));
-    const { code, stderr } = await project.admin(REGISTER, { input: 'key' });
+    const { code, stderr } = await admin.im(REGISTER, {
+      input: 'key',
+      env: { MIGRATIONS_DIR: '/sys/kernel' },
+    });
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      /^im-signature: .*\/migrations\/\d+-register-app-shop\.ts cannot be written \(E\w+\)\n$/,
+      /^im-signature: \/sys\/kernel\/\d+-register-app-shop\.mjs cannot be written \(E\w+\)\n$/,
     );
   });
 
-  it('a migration that is not built is not left out silently', async () => {
-    await project.does(REGISTER, { input: 'key' });
-    expect(await project.fails(['migrate'])).toMatch(
-      /migrations\/\d+-register-app-shop\.ts is not built yet: run "npm run build"/,
-    );
+  it('a registration that cannot be loaded is one line that names it, and nothing is applied', async () => {
+    await admin.does(REGISTER, { input: 'key' });
+    await writeFile(join(admin.migrations, '1999999999999-broken.mjs'), 'export class');
+    expect(await admin.fails(['migrate'])).toMatch(/1999999999999-broken\.mjs cannot be loaded: /);
+    expect(await database.query(`SELECT FROM apps WHERE app_id = 'shop'`)).toEqual([]);
   });
 
   it.each([
@@ -337,66 +329,66 @@ describe('a command that cannot do what it should', () => {
     ['a key as an argument', ['app', 'register', '--master-key', 'x']],
     ['two ways to migrate', ['migrate', '--revert', '--dry-run']],
   ])('%s is a mistake in the call: exit code 2', async (_mistake, args) => {
-    const { code, stdout, stderr } = await project.admin(args);
+    const { code, stdout, stderr } = await admin.im(args);
     expect(code).toBe(2);
     expect(stdout).toBe('');
     expect(stderr).not.toMatch(/\n {4}at /);
-    expect((await project.written()).size).toBe(0);
+    expect((await admin.written()).size).toBe(0);
   });
 
   it('somebody who stops reading what it says does not disturb it', async () => {
-    const program = project.start(['app', 'list', '--json']);
+    const program = admin.start(['app', 'list', '--json']);
     program.process.stdout?.destroy();
     expect(await program.ends()).toBe(0);
     expect(program.stderr()).toBe('');
   });
 
   it('sealing anew waits for what is written and not applied', async () => {
-    await project.does(REGISTER, { input: 'key' });
+    await admin.does(REGISTER, { input: 'key' });
     const both = { SECRETS_KEY: `newer:${newKey()},new:${NEW}` };
     const reseal = ['secrets', 'reseal', '--from', 'new', '--to', 'newer'];
-    expect(await project.fails(reseal, { env: both })).toContain('-register-app-shop.ts is not applied yet');
+    expect(await admin.fails(reseal, { env: both })).toContain('-register-app-shop.mjs is not applied yet');
   });
 
   it('two administrators at the same moment write two migrations, which both apply', async () => {
     const other = [...REGISTER.slice(0, 3), 'other', ...REGISTER.slice(4)];
-    await Promise.all([project.does(REGISTER, { input: 'key' }), project.does(other, { input: 'key' })]);
-    const times = [...(await project.written()).keys()].map((name) => name.slice(0, 13));
+    await Promise.all([admin.does(REGISTER, { input: 'key' }), admin.does(other, { input: 'key' })]);
+    const times = [...(await admin.written()).keys()].map((name) => name.slice(0, 13));
     expect(new Set(times).size).toBe(2);
-    await project.build();
-    expect((await project.does(['migrate'])).match(/^applied /gm)).toHaveLength(2);
+    expect((await admin.does(['migrate'])).match(/^applied /gm)).toHaveLength(2);
   });
 
   it('of two administrators who register the same app at the same moment one is refused', async () => {
     const finished = await Promise.all([
-      project.admin(REGISTER, { input: 'a' }),
-      project.admin(REGISTER, { input: 'b' }),
+      admin.im(REGISTER, { input: 'a' }),
+      admin.im(REGISTER, { input: 'b' }),
     ]);
     expect(finished.map(({ code }) => code).sort()).toEqual([0, 1]);
-    expect((await project.written()).size).toBe(1);
+    expect((await admin.written()).size).toBe(1);
   });
 });
 
 describe('the hidden prompt', () => {
   beforeAll(async () => {
     database = await makeDatabase('migrated');
-    project = await makeProject({});
+    admin = await makeAdmin({});
   });
 
   afterAll(async () => {
     await database.drop();
-    await project.remove();
+    await admin.remove();
   });
 
   /** Registers an app in a terminal of its own, made by script(1), and types these answers, each when it is asked for. */
   async function type(...answers: string[]): Promise<{ code: unknown; screen: string }> {
-    const command = `${process.execPath} dist/src/cli/main.js app register --app-id shop --name Shop --identity none`;
-    const env = { DATABASE_URL: database.url, SECRETS_KEY: NEW };
+    const main = join(DIST, 'src/cli/main.js');
+    const command = `${process.execPath} ${main} app register --app-id shop --name Shop --identity none`;
+    const env = { DATABASE_URL: database.url, SECRETS_KEY: NEW, MIGRATIONS_DIR: admin.migrations };
     const terminal = runProgram(
       'script',
       ['--quiet', '--return', '--command', command, '/dev/null'],
       env,
-      project.folder,
+      admin.migrations,
     );
     const prompts = [/The master key:/, /once more:/];
     for (const [i, answer] of answers.entries()) {
@@ -416,23 +408,23 @@ describe('the hidden prompt', () => {
   it('takes a key typed twice alike, and shows none of it', async () => {
     const { code, screen } = await type(`${FIRST_KEY}\r`, `${FIRST_KEY}\r`);
     expect(code, screen).toBe(0);
-    const [[name, text] = ['', '']] = await project.written();
-    expect(text).toMatch(/sealed_key: 'v1\.default\./);
-    await rm(join(project.folder, 'migrations', name));
+    const [[name, text] = ['', '']] = await admin.written();
+    expect(text).toMatch(/"sealed_key": "v1\.default\./);
+    await rm(join(admin.migrations, name));
   });
 
   it('refuses a key typed twice differently', async () => {
     const { code, screen } = await type(`${FIRST_KEY}\r`, `${SECOND_KEY}\r`);
     expect(code).toBe(1);
     expect(screen).toContain('im-signature: the two are not the same: start again');
-    expect((await project.written()).size).toBe(0);
+    expect((await admin.written()).size).toBe(0);
   });
 
   it('writes nothing after Ctrl-C', async () => {
     const { code, screen } = await type('half-a-k\u0003');
     expect(code).toBe(1);
     expect(screen).toContain('im-signature: cancelled; nothing was written');
-    expect((await project.written()).size).toBe(0);
+    expect((await admin.written()).size).toBe(0);
   });
 });
 
@@ -451,13 +443,13 @@ describe('commands for trying things out', () => {
     ['kick', ['--conversion-id', 'c', '--members', 'b', '--format', 'sdk'], /^1:a:c:b:\d{13}:\w{8}:kick\n/],
   ])('sign %s explains the message it signs', async (action, args, message) => {
     database = await makeDatabase('migrated');
-    project = await makeProject({ DATABASE_URL: database.url, SECRETS_KEY: NEW });
+    admin = await makeAdmin({ DATABASE_URL: database.url, SECRETS_KEY: NEW });
     const { masterKeyPurpose, seal } = await import('../src/apps/sealing.js');
     await database.query(`INSERT INTO apps (app_id, name, identity) VALUES ('1', 'One', 'none')`);
     await database.query(`INSERT INTO app_master_keys VALUES ('1', 1, $1)`, [
       seal(FIRST_KEY, masterKeyPurpose('1', 1), new Map([['default', Buffer.from(NEW, 'base64')]])),
     ]);
-    const said = await project.does([
+    const said = await admin.does([
       'sign',
       action,
       '--app-id',
@@ -471,7 +463,7 @@ describe('commands for trying things out', () => {
     const [explained = '', ...rest] = said.split('\n');
     expect((JSON.parse(rest.join('\n')) as Answer).signature).toBe(hmac(explained, FIRST_KEY));
     await database.drop();
-    await project.remove();
+    await admin.remove();
   });
 
   it.each([

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { built } from './support/built.js';
 import { makeDatabase, type TestDatabase } from './support/database.js';
 import { startService, type TestService } from './support/service.js';
@@ -163,10 +163,11 @@ it('the migrations go down to nothing and up to the same schema again', async ()
     await built<typeof import('../src/database/migrate.js')>('src/database/migrate.js');
   const database = await makeDatabase('migrated');
   const full = await describeSchema(database);
-  const { length } = await migrationStatus(database.url);
-  for (let i = 0; i < length; i++) await revertLast(database.url);
+  const folder = inject('registrations');
+  const { length } = await migrationStatus(database.url, folder);
+  for (let i = 0; i < length; i++) await revertLast(database.url, folder);
   expect(await describeSchema(database)).toEqual([]);
-  await migrate(database.url);
+  await migrate(database.url, folder);
   expect(await describeSchema(database)).toEqual(full);
   await database.drop();
 });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { makeDemoApps } from '../src/apps/demo-apps.js';
 import { parseSecretsKey } from '../src/config/secrets-key.js';
 import { adminOptions, connect } from '../src/database/data-source.js';
@@ -34,7 +34,7 @@ beforeAll(async () => {
   await chmod(folder, 0o755);
 
   const original = await holdEmbeddedPostgres(join(folder, 'primary'));
-  await migrate(original.url);
+  await migrate(original.url, inject('registrations'));
   const dataSource = await connect(adminOptions(original.url));
   await makeDemoApps(dataSource, parseSecretsKey(SECRETS_KEY));
   await dataSource.destroy();

@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, i
 import { DEMO_MASTER_KEY } from '../src/apps/demo-apps.js';
 import { masterKeyPurpose, seal } from '../src/apps/sealing.js';
 import { parseSecretsKey } from '../src/config/secrets-key.js';
+import { DIST } from './support/built.js';
 import { makeDatabase, type TestDatabase } from './support/database.js';
 import { administer, databaseUrl } from './support/postgres.setup.js';
 import { proxyTo, type TcpProxy } from './support/tcp-proxy.js';
@@ -168,7 +169,7 @@ describe('with a DATABASE_URL', () => {
   it('asks to be migrated first, and then starts without any demo app', async () => {
     const early = start(env);
     expect(await early.ends()).toBe(1);
-    const built = await readdir(join(inject('root'), 'dist/migrations'));
+    const built = await readdir(join(DIST, 'migrations'));
     const all = built.filter((name) => name.endsWith('.js')).length;
     expect(early.stderr()).toMatch(
       new RegExp(

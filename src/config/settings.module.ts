@@ -4,7 +4,7 @@ import { Clock } from './clock.js';
 import { loadSettings, Settings } from './settings.js';
 
 /** Read when the application starts. */
-const settings = registerAs('settings', loadSettings);
+const settings = registerAs('settings', () => loadSettings());
 
 @Global()
 @Module({

@@ -1,4 +1,6 @@
 import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
 import { IsIn, IsNotEmpty, IsPort, Matches, ValidateBy, validateSync } from 'class-validator';
 import { parseSecretsKey, type SealingKeys } from './secrets-key.js';
 
@@ -21,6 +23,8 @@ export abstract class Settings {
   abstract readonly databaseUrl: string | undefined;
   abstract readonly databasePoolSize: number;
   abstract readonly dataDir: string;
+  /** The folder of the migrations that register and change apps. */
+  abstract readonly migrationsDir: string;
   /** Unset only when embedded: the key is then made and kept in `dataDir`. */
   abstract readonly sealingKeys: SealingKeys | undefined;
   /** Origins of pages that may call from a browser; `*` for any. */
@@ -48,6 +52,10 @@ function faultOf(parse: (text: string) => unknown, text: string): string | undef
   } catch (error) {
     return (error as Error).message;
   }
+}
+
+function parseFolder(path: string): void {
+  if (!existsSync(path)) throw new Error(`no folder is at "${path}"`);
 }
 
 function parseDatabaseUrl(text: string): void {
@@ -92,6 +100,9 @@ class Environment {
   @IsNotEmpty({ message: 'DATA_DIR: must not be empty' })
   DATA_DIR = '.data';
 
+  @Parses(parseFolder)
+  MIGRATIONS_DIR = join(createRequire(import.meta.url).resolve('#package'), '../migrations');
+
   @Parses(parseSecretsKey)
   SECRETS_KEY?: string;
 
@@ -113,6 +124,7 @@ const NAMES = [
   'DATABASE_URL',
   'DATABASE_POOL_SIZE',
   'DATA_DIR',
+  'MIGRATIONS_DIR',
   'SECRETS_KEY',
   'CORS_ORIGINS',
   'REQUEST_TIMEOUT_MS',
@@ -120,9 +132,9 @@ const NAMES = [
 ] as const satisfies readonly (keyof Environment)[];
 
 /** The settings of this process: its environment, and `.env` in the current folder for what is not set there. */
-export function loadSettings(): Settings {
-  if (existsSync('.env')) process.loadEnvFile('.env');
-  return readSettings(process.env);
+export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
+  if (env === process.env && existsSync('.env')) process.loadEnvFile('.env');
+  return readSettings(env);
 }
 
 /**
@@ -150,6 +162,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     databaseUrl: environment.DATABASE_URL,
     databasePoolSize: Number(environment.DATABASE_POOL_SIZE),
     dataDir: environment.DATA_DIR,
+    migrationsDir: resolve(environment.MIGRATIONS_DIR),
     sealingKeys: environment.SECRETS_KEY === undefined ? undefined : parseSecretsKey(environment.SECRETS_KEY),
     corsOrigins: parseCorsOrigins(
       environment.CORS_ORIGINS ?? (environment.DATABASE_URL === undefined ? '*' : 'none'),

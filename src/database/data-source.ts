@@ -1,5 +1,5 @@
 import { Client, type ClientConfig } from 'pg';
-import { DataSource, type DataSourceOptions } from 'typeorm';
+import { DataSource, type DataSourceOptions, type MigrationInterface } from 'typeorm';
 import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions.js';
 
 /** To establish a connection. */
@@ -65,11 +65,12 @@ export function adminOptions(url: string) {
 /** Where TypeORM keeps which migrations are applied: a name that no other service's table in the same schema has. */
 export const MIGRATIONS_TABLE = 'im_signature_migrations';
 
-export function migrationOptions(url: string) {
+/** @param registrations the classes of the migrations that register and change apps. */
+export function migrationOptions(url: string, registrations: readonly (new () => MigrationInterface)[]) {
   return {
     ...adminOptions(url),
     migrationsTableName: MIGRATIONS_TABLE,
-    migrations: [`${import.meta.dirname}/../../migrations/*.js`],
+    migrations: [`${import.meta.dirname}/../../migrations/*.js`, ...registrations],
   };
 }
 

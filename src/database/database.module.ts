@@ -14,7 +14,7 @@ import { migrate, PendingMigrationsError, pendingMigrations } from './migrate.js
       inject: [DatabaseServer, Settings],
       useFactory: async (server: DatabaseServer, settings: Settings) => {
         const url = await server.url();
-        await prepareSchema(url, server.embedded);
+        await prepareSchema(url, server.embedded, settings.migrationsDir);
         return {
           ...serviceOptions(url, settings.databasePoolSize),
           autoLoadEntities: true,
@@ -32,11 +32,11 @@ import { migrate, PendingMigrationsError, pendingMigrations } from './migrate.js
 export class DatabaseModule {}
 
 /** An embedded database is migrated at the start; any other by `npm run migrate`, at a moment its operator chooses. */
-async function prepareSchema(url: string, embedded: boolean): Promise<void> {
+async function prepareSchema(url: string, embedded: boolean, folder: string): Promise<void> {
   if (embedded) {
-    await migrate(url);
+    await migrate(url, folder);
     return;
   }
-  const pending = await pendingMigrations(url);
+  const pending = await pendingMigrations(url, folder);
   if (pending.length > 0) throw new PendingMigrationsError(pending);
 }

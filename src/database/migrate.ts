@@ -1,5 +1,6 @@
 import { type DataSource, MigrationExecutor } from 'typeorm';
 import { connect, MIGRATIONS_TABLE, migrationOptions } from './data-source.js';
+import { loadRegistrations } from './registrations.js';
 
 /** Any number will do, as long as all migrating processes of this service take the same; this one is "im-signa" in ASCII. */
 const ADVISORY_LOCK = '7596778120156769889';
@@ -22,10 +23,11 @@ export class PendingMigrationsError extends Error {
  * Applies the pending migrations, one transaction each. Processes that start together wait for the first,
  * and then find nothing pending.
  *
+ * @param folder of the registrations, which are applied with the schema's migrations.
  * @returns the names of those that were applied, in their order.
  */
-export async function migrate(url: string): Promise<string[]> {
-  return withMigrations(url, async (dataSource) =>
+export async function migrate(url: string, folder: string): Promise<string[]> {
+  return withMigrations(url, folder, async (dataSource) =>
     withMigrationLock(dataSource, async () => {
       const applied = await dataSource.runMigrations({ transaction: 'each' });
       return applied.map(({ name }) => name);
@@ -34,8 +36,8 @@ export async function migrate(url: string): Promise<string[]> {
 }
 
 /** Reverts the migration that was applied last, and returns its name; undefined when there is none. */
-export async function revertLast(url: string): Promise<string | undefined> {
-  return withMigrations(url, async (dataSource) =>
+export async function revertLast(url: string, folder: string): Promise<string | undefined> {
+  return withMigrations(url, folder, async (dataSource) =>
     withMigrationLock(dataSource, async () => {
       const executed = await new MigrationExecutor(dataSource).getExecutedMigrations();
       const last = executed.toSorted((a, b) => (a.id ?? 0) - (b.id ?? 0)).at(-1);
@@ -46,8 +48,8 @@ export async function revertLast(url: string): Promise<string | undefined> {
 }
 
 /** Every migration of this build, in order, and whether the database has it. Changes nothing. */
-export async function migrationStatus(url: string): Promise<MigrationStatus[]> {
-  return withMigrations(url, async (dataSource) => {
+export async function migrationStatus(url: string, folder: string): Promise<MigrationStatus[]> {
+  return withMigrations(url, folder, async (dataSource) => {
     const pending = new Set(
       (await new MigrationExecutor(dataSource).getPendingMigrations()).map(({ name }) => name),
     );
@@ -60,8 +62,8 @@ export async function migrationStatus(url: string): Promise<MigrationStatus[]> {
 }
 
 /** The names of the migrations that the database does not have yet, in their order. */
-export async function pendingMigrations(url: string): Promise<string[]> {
-  return (await migrationStatus(url)).filter(({ applied }) => !applied).map(({ name }) => name);
+export async function pendingMigrations(url: string, folder: string): Promise<string[]> {
+  return (await migrationStatus(url, folder)).filter(({ applied }) => !applied).map(({ name }) => name);
 }
 
 /** The names of the migrations that the database has, this build's or not. */
@@ -84,8 +86,12 @@ export async function withMigrationLock<T>(dataSource: DataSource, work: () => P
   }
 }
 
-async function withMigrations<T>(url: string, work: (dataSource: DataSource) => Promise<T>): Promise<T> {
-  const dataSource = await connect(migrationOptions(url));
+async function withMigrations<T>(
+  url: string,
+  folder: string,
+  work: (dataSource: DataSource) => Promise<T>,
+): Promise<T> {
+  const dataSource = await connect(migrationOptions(url, await loadRegistrations(folder)));
   try {
     return await work(dataSource);
   } finally {

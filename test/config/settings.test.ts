@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readSettings, SettingsError } from '../../src/config/settings.js';
 
@@ -22,6 +23,7 @@ describe('the settings', () => {
       databaseUrl: undefined,
       databasePoolSize: 10,
       dataDir: '.data',
+      migrationsDir: join(import.meta.dirname, '../../migrations'),
       sealingKeys: undefined,
       corsOrigins: '*',
       logLevel: 'info',
@@ -48,6 +50,7 @@ describe('the settings', () => {
     [{ PORT: '70000' }, 'PORT: must be a whole number from 0 to 65535, not "70000"'],
     [{ PORT: '' }, 'PORT: must be a whole number from 0 to 65535, not ""'],
     [{ HOST: '' }, 'HOST: must not be empty'],
+    [{ MIGRATIONS_DIR: '/not/there' }, 'MIGRATIONS_DIR: no folder is at "/not/there"'],
     [{ DATABASE_POOL_SIZE: '0' }, 'DATABASE_POOL_SIZE: must be a whole number from 1 to 999, not "0"'],
     [{ REQUEST_TIMEOUT_MS: '2s' }, 'REQUEST_TIMEOUT_MS: must be a whole number from 10 to 99999, not "2s"'],
     [{ REQUEST_TIMEOUT_MS: '0' }, 'REQUEST_TIMEOUT_MS: must be a whole number from 10 to 99999, not "0"'],

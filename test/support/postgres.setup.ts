@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import type { TestProject } from 'vitest/node';
-import { built, copyBuild } from './built.js';
+import { built } from './built.js';
 
 declare module 'vitest' {
   export interface ProvidedContext {
     /** The server of this run, by the URL of its administrative database. */
     serverUrl: string;
-    /** The folder of the built project that is tested: `dist`, `migrations` and what they need. */
-    root: string;
+    /** An empty folder: no app that is registered in this checkout is registered in a test. */
+    registrations: string;
     /** A database on it that has every migration, to make a file's own database from. */
     template: string;
   }
@@ -22,16 +22,10 @@ declare module 'vitest' {
  * The migrations run once, in a template database.
  */
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
-  const root = await copyBuild();
-  // As root, PostgreSQL runs under another account, which has to reach it.
-  await chmod(root, 0o755);
   const { holdEmbeddedPostgres } = await built<
     typeof import('../../src/database/embedded/embedded-postgres.js')
-  >('src/database/embedded/embedded-postgres.js', root);
-  const { migrate } = await built<typeof import('../../src/database/migrate.js')>(
-    'src/database/migrate.js',
-    root,
-  );
+  >('src/database/embedded/embedded-postgres.js');
+  const { migrate } = await built<typeof import('../../src/database/migrate.js')>('src/database/migrate.js');
 
   const given = process.env.DATABASE_URL;
   const folder = await mkdtemp(join(tmpdir(), 'im-signature-test-'));
@@ -41,15 +35,17 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   const serverUrl = given ?? held?.url ?? '';
   const template = `im_signature_template_${randomUUID().replaceAll('-', '')}`;
   await administer(serverUrl, `CREATE DATABASE ${template} ENCODING 'UTF8' TEMPLATE template0`);
-  await migrate(databaseUrl(serverUrl, template));
-  project.provide('root', root);
+  const registrations = join(folder, 'registrations');
+  await mkdir(registrations);
+  await migrate(databaseUrl(serverUrl, template), registrations);
+  project.provide('registrations', registrations);
   project.provide('serverUrl', serverUrl);
   project.provide('template', template);
 
   return async () => {
     await administer(serverUrl, `DROP DATABASE ${template}`);
     await held?.release();
-    await Promise.all([folder, root].map((made) => rm(made, { recursive: true })));
+    await rm(folder, { recursive: true });
   };
 }
 

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inject } from 'vitest';
+import { DIST } from './built.js';
 
 export interface Program {
   readonly process: ChildProcess;
@@ -18,7 +19,8 @@ export interface Program {
 
 /** Runs a built file of the project as its own process, with no environment but what is given, and out of reach of any `.env`. */
 export function run(file: string, env: Record<string, string>, args: readonly string[] = []): Program {
-  return runProgram(process.execPath, [join(inject('root'), 'dist', file), ...args], env, tmpdir());
+  const environment = { MIGRATIONS_DIR: inject('registrations'), ...env };
+  return runProgram(process.execPath, [join(DIST, file), ...args], environment, tmpdir());
 }
 
 export function runProgram(

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
+import { inject } from 'vitest';
 import { DataSource } from 'typeorm';
 import { AppModule } from '../../src/app.module.js';
 import { SEALING_KEYS } from '../../src/apps/app-registry.js';
@@ -45,6 +46,7 @@ export async function startService(env: Record<string, string> = {}): Promise<Te
     SECRETS_KEY: randomBytes(32).toString('base64'),
     CORS_ORIGINS: 'https://chat.example.com',
     PORT: '0',
+    MIGRATIONS_DIR: inject('registrations'),
     ...env,
   });
   const logged: string[] = [];

@@ -1,22 +1,20 @@
 import { accessSync, constants, createReadStream, statSync } from 'node:fs';
 import { extname } from 'node:path';
-import type { Readable } from 'node:stream';
 import type { Client } from 'pg';
 import type { DataSource } from 'typeorm';
-import { requireApp, withAdmin } from '../admin-context.js';
+import { requireApp } from '../../apps/app-records.js';
+import { parseCsv } from '../../conversations/members/csv.js';
+import type { Format } from '../../conversations/members/export.js';
+import { type Counts, importMembers } from '../../conversations/members/import.js';
+import { linesOf } from '../../conversations/members/lines.js';
+import { parseNdjson } from '../../conversations/members/ndjson.js';
+import { withOwnConnection } from '../../database/own-connection.js';
+import { withAdmin } from '../admin.js';
 import { interruptible } from '../interruptible.js';
-import { judgeCsv } from './csv.js';
-import { judgeNdjson } from './json.js';
-import { linesOf } from './lines.js';
-import { type Counts, load } from './load.js';
+import type { Io } from '../io.js';
+import { UsageError } from '../usage-error.js';
 import { showProgress } from './progress.js';
 import { RejectsFile } from './rejects.js';
-import { good, print, warning } from '../output.js';
-import { withOwnConnection } from '../own-connection.js';
-import { UsageError } from '../usage-error.js';
-
-const JUDGES = { csv: judgeCsv, ndjson: judgeNdjson };
-export type Format = keyof typeof JUDGES;
 
 export interface ImportOptions {
   appId: string;
@@ -24,10 +22,11 @@ export interface ImportOptions {
   rejects?: string;
 }
 
+const PARSERS = { csv: parseCsv, ndjson: parseNdjson };
 const STANDARD_INPUT = '-';
 const FORMATS: Readonly<Record<string, Format>> = { '.csv': 'csv', '.ndjson': 'ndjson', '.jsonl': 'ndjson' };
 
-export async function run(file: string, { appId, ...options }: ImportOptions): Promise<void> {
+export async function run(io: Io, file: string, { appId, ...options }: ImportOptions): Promise<void> {
   const format = options.format ?? FORMATS[extname(file).toLowerCase()];
   if (format === undefined) {
     throw new UsageError('the name of the file does not say its format: give --format');
@@ -36,17 +35,18 @@ export async function run(file: string, { appId, ...options }: ImportOptions): P
   const rejects = new RejectsFile(
     options.rejects ?? (file === STANDARD_INPUT ? 'members.rejected.ndjson' : `${file}.rejected.ndjson`),
   );
-  await withAdmin(async (admin) => {
-    await requireApp(admin, appId);
-    const progress = await showProgress(size);
-    const judge = (chunks: AsyncIterable<Buffer>) => JUDGES[format](linesOf(counted(chunks, progress.read)));
+  await withAdmin(io, async ({ dataSource }) => {
+    await requireApp(dataSource, appId);
+    const progress = await showProgress(io, size);
+    const parse = (chunks: AsyncIterable<Buffer>) => PARSERS[format](linesOf(counted(chunks, progress.read)));
     const counts = await interruptible((signal) =>
-      withOwnConnection(admin.dataSource, async (client) => {
-        await cancelOnAbort(client, admin.dataSource, signal);
-        return load(client, { appId, input: open(file), judge, rejects, signal, begins: progress.begins });
+      withOwnConnection(dataSource, async (client) => {
+        await cancelOnAbort(client, dataSource, signal);
+        const input = file === STANDARD_INPUT ? io.streams.stdin : createReadStream(file);
+        return importMembers(client, { appId, input, parse, rejects, signal, begins: progress.begins });
       }),
     ).finally(progress.end);
-    report(counts, rejects.path);
+    report(io, counts, rejects.path);
   });
 }
 
@@ -59,7 +59,7 @@ async function cancelOnAbort(client: Client, dataSource: DataSource, signal: Abo
   });
 }
 
-/** How many bytes a file has; undefined where it cannot be known. @throws {Error} it cannot be read. */
+/** How many bytes a file has; undefined where it cannot be known. @throws {Error} when it cannot be read. */
 function sizeOf(file: string): number | undefined {
   if (file === STANDARD_INPUT) return undefined;
   try {
@@ -74,10 +74,6 @@ function sizeOf(file: string): number | undefined {
   }
 }
 
-function open(file: string): Readable {
-  return file === STANDARD_INPUT ? process.stdin : createReadStream(file);
-}
-
 async function* counted(
   chunks: AsyncIterable<Buffer>,
   count: (bytes: number) => void,
@@ -88,12 +84,12 @@ async function* counted(
   }
 }
 
-function report({ read, added, changed, unchanged, rejected }: Counts, rejects: string): void {
-  const said = `${read} lines read: ${added} added, ${changed} changed, ${unchanged} unchanged, ${rejected} rejected`;
+function report(io: Io, { read, added, changed, unchanged, rejected }: Counts, rejects: string): void {
+  const counts = `${read} lines read: ${added} added, ${changed} changed, ${unchanged} unchanged, ${rejected} rejected`;
   if (rejected === 0) {
-    good(said);
+    io.printSuccess(counts);
     return;
   }
-  print(warning(`${said} (see ${rejects})`));
-  process.exitCode = 1;
+  io.print(io.warning(`${counts} (see ${rejects})`));
+  io.exitCode = 1;
 }

@@ -1,3 +1,5 @@
+import type { Io } from '../io.js';
+
 export interface Progress {
   /** Bytes that were read since. */
   readonly read: (bytes: number) => void;
@@ -8,8 +10,8 @@ export interface Progress {
 const SILENT: Progress = { read: () => undefined, begins: () => undefined, end: () => undefined };
 
 /** Shows on a terminal how much of a file is read; nothing where no person sees it. @param size undefined: it is not known. */
-export async function showProgress(size: number | undefined): Promise<Progress> {
-  if (!process.stderr.isTTY) return SILENT;
+export async function showProgress(io: Io, size: number | undefined): Promise<Progress> {
+  if (!io.streams.stderr.isTTY) return SILENT;
   const { default: cliProgress } = await import('cli-progress');
   const format =
     size === undefined ? '{phase}: {megabytes} MB' : '{phase}: {bar} {percentage} % of {megabytes} MB';

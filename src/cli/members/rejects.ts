@@ -1,9 +1,10 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { Rejects } from '../../conversations/members/import.js';
 
 /** The file for lines that are not loaded. It is made with the first of them, and never over a file that is there. */
-export class RejectsFile {
+export class RejectsFile implements Rejects {
   private file: FileHandle | undefined;
   private made = false;
 
@@ -27,7 +28,6 @@ export class RejectsFile {
     });
   }
 
-  /** After it, all that was written is on the disk. */
   async finish(): Promise<void> {
     await this.try(async () => {
       await this.file?.sync();
@@ -36,7 +36,6 @@ export class RejectsFile {
     this.file = undefined;
   }
 
-  /** Takes away what was made. */
   async remove(): Promise<void> {
     // Whatever became of it, it goes.
     await this.file?.close().catch(() => undefined);

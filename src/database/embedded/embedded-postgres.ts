@@ -187,3 +187,13 @@ function launchKeeper({ path, guardPort }: DataFolder): Promise<'listening' | 't
     });
   });
 }
+
+/** The URL of the running PostgreSQL of a data folder, or undefined when none runs. */
+export async function embeddedPostgresUrl(dataDir: string): Promise<string | undefined> {
+  const folder = await openDataFolder(dataDir);
+  const answer = await knock(folder, Date.now() + GREETING_LIMIT_MS);
+  if (typeof answer !== 'object') return undefined;
+  answer.socket.destroy();
+  const password = (await readFile(passwordFile(folder.path), 'utf8')).trim();
+  return `postgres://postgres:${encodeURIComponent(password)}@127.0.0.1:${answer.port}/im_signature`;
+}

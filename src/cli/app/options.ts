@@ -1,0 +1,144 @@
+import { InvalidArgumentError, Option } from 'commander';
+import type { AppIdentity } from '../../apps/app-identity.entity.js';
+import type { App } from '../../apps/app.entity.js';
+import { hmacSecretPurpose, seal } from '../../apps/sealing.js';
+import type { SealingKeys } from '../../config/secrets-key.js';
+import { HMAC_ALGORITHMS, PUBLIC_KEY_ALGORITHMS } from '../../identity/algorithms.js';
+import { isKeySetUri } from '../../identity/fetch-key-set.js';
+import { parseText } from '../options.js';
+import { UsageError } from '../usage-error.js';
+
+/** The options that are columns of `apps`, by the names of the entity's properties, as commander hands them over. */
+export type AppOptions = Partial<
+  Pick<App, 'name' | 'identity' | 'timestampFormat' | 'membership' | 'maxMembers'>
+>;
+
+export const name = (): Option => new Option('--name <name>', 'a name for people').argParser(parseName);
+export const identity = (): Option =>
+  new Option('--identity <identity>', 'how callers prove who they are; none: open to everyone').choices([
+    'none',
+    'jwt',
+  ]);
+export const timestampFormat = (): Option =>
+  new Option('--timestamp-format <format>', 'the form of signed timestamps').choices([
+    'seconds.micros',
+    'seconds',
+    'milliseconds',
+  ]);
+export const membership = (): Option =>
+  new Option('--membership <rules>', 'whether conversation rules decide').choices([
+    'off',
+    'where-registered',
+    'required',
+  ]);
+export const maxMembers = (): Option =>
+  new Option('--max-members <number>', 'the most member ids one request may name').argParser(parseCount);
+
+/** How tokens are verified, where `--identity` is jwt. */
+export interface TokenOptions {
+  jwksUri?: string;
+  jwksFile?: string;
+  hmacSecret?: true;
+  issuer?: string;
+  audience?: string;
+  clientIdClaim?: string;
+  algorithms?: string[];
+}
+
+export const tokenOptions = (): Option[] => [
+  new Option('--jwks-uri <uri>', 'where the issuer publishes its public keys; https, or http on this machine')
+    .argParser(parseKeySetUri)
+    .conflicts(['jwksFile', 'hmacSecret']),
+  new Option('--jwks-file <file>', 'a file with the public keys, a JWK Set').conflicts('hmacSecret'),
+  new Option(
+    '--hmac-secret',
+    'a secret shared with the issuer; asked for, or read from standard input after the master key',
+  ),
+  new Option('--issuer <iss>', 'what the claim iss must be').argParser(parseText),
+  new Option('--audience <aud>', 'what the claim aud must be or contain').argParser(parseText),
+  new Option(
+    '--client-id-claim <claim>',
+    'the claim with the client id, user.id for a path (default for a new app: sub)',
+  ).argParser(parseText),
+  new Option(
+    '--algorithms <list>',
+    'the algorithms a token may be signed with, such as RS256,ES256',
+  ).argParser(parseAlgorithms),
+];
+
+/** The options by what they are about; the ones about tokens are undefined where none is given. */
+export function splitOptions({
+  name,
+  identity,
+  timestampFormat,
+  membership,
+  maxMembers,
+  ...tokens
+}: AppOptions & TokenOptions): { app: AppOptions; tokens: TokenOptions | undefined } {
+  const app = Object.entries({ name, identity, timestampFormat, membership, maxMembers });
+  return {
+    app: Object.fromEntries(app.filter(([, value]) => value !== undefined)),
+    tokens: Object.keys(tokens).length === 0 ? undefined : tokens,
+  };
+}
+
+/** The secrets that are read besides a master key. */
+export function secretsFor(tokens: TokenOptions | undefined): string[] {
+  return tokens?.hmacSecret ? ['HMAC secret'] : [];
+}
+
+/**
+ * The identity settings that the options make of those there are, or of none.
+ *
+ * @param secret the shared secret, where `--hmac-secret` asks for one.
+ * @throws {UsageError} when the options do not go together.
+ */
+export async function identityFrom(
+  appId: string,
+  present: AppIdentity | null,
+  { jwksFile, hmacSecret, ...options }: TokenOptions = {},
+  secret: string | undefined,
+  sealingKeys: SealingKeys,
+): Promise<AppIdentity> {
+  const { changedIdentity, misfit, readKeySet, requireLongEnough } =
+    await import('../../identity/settings.js');
+  const identity = changedIdentity(appId, present, {
+    ...options,
+    ...(jwksFile !== undefined && { jwks: await readKeySet(jwksFile) }),
+    ...(hmacSecret &&
+      secret !== undefined && { sealedHmacSecret: seal(secret, hmacSecretPurpose(appId), sealingKeys) }),
+  });
+  const fault = misfit(identity);
+  if (fault !== undefined) throw new UsageError(fault);
+  if (secret !== undefined) requireLongEnough(secret, identity.algorithms);
+  return identity;
+}
+
+function parseName(text: string): string {
+  const { length } = Array.from(text);
+  if (length < 1 || length > 200) throw new InvalidArgumentError('A name has 1 to 200 characters.');
+  return text;
+}
+
+function parseCount(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('A whole number from 1 to 999999.');
+  return Number(text);
+}
+
+/** The address in the one form that URLs have, which the database's CHECK can judge. */
+function parseKeySetUri(text: string): string {
+  if (text !== text.trim() || !isKeySetUri(text)) {
+    throw new InvalidArgumentError('An https address, or http on this machine, without a password.');
+  }
+  return new URL(text).href;
+}
+
+function parseAlgorithms(text: string): string[] {
+  const names = text.split(',');
+  const unknown = names.find((name) => !HMAC_ALGORITHMS.has(name) && !PUBLIC_KEY_ALGORITHMS.has(name));
+  if (unknown !== undefined) {
+    const known = [...PUBLIC_KEY_ALGORITHMS, ...HMAC_ALGORITHMS.keys()].join(', ');
+    throw new InvalidArgumentError(`"${unknown}" is none of ${known}.`);
+  }
+  return names;
+}

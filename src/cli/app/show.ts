@@ -1,0 +1,83 @@
+import type { AppIdentity } from '../../apps/app-identity.entity.js';
+import { allApps, findIdentity, keyStates, requireApp, rowOf } from '../../apps/app-records.js';
+import { App } from '../../apps/app.entity.js';
+import { sealingKeyId } from '../../apps/sealing.js';
+import { keyInForce } from '../../apps/signing-app.js';
+import { type Admin, withAdmin } from '../admin.js';
+import type { Io, OutputOptions } from '../io.js';
+
+type AppSummary = Readonly<Record<string, string | number | boolean | null>>;
+
+/** The app's columns, and which version of its key signs now. */
+function summaryOf({ dataSource }: Admin, app: App): AppSummary {
+  const key_in_force = keyInForce(app.masterKeys, Date.now())?.version ?? null;
+  return { ...(rowOf(dataSource, App, app) as AppSummary), key_in_force };
+}
+
+function printSummaries(io: Io, apps: readonly AppSummary[], options: OutputOptions): void {
+  io.printTable(
+    apps,
+    {
+      app: (app) => app.app_id,
+      name: (app) => app.name,
+      identity: (app) => (app.identity === 'none' ? io.warning('none: open to everyone') : app.identity),
+      disabled: (app) => app.disabled,
+      timestamp: (app) => app.timestamp_format,
+      membership: (app) => app.membership,
+      'max members': (app) => app.max_members,
+      'key in force': (app) => app.key_in_force ?? io.warning('none'),
+    },
+    options,
+  );
+}
+
+export async function list(io: Io, options: OutputOptions): Promise<void> {
+  await withAdmin(io, async (admin) => {
+    const apps = await allApps(admin.dataSource);
+    printSummaries(
+      io,
+      apps.map((app) => summaryOf(admin, app)),
+      options,
+    );
+  });
+}
+
+export async function show(io: Io, id: string, options: OutputOptions): Promise<void> {
+  await withAdmin(io, async (admin) => {
+    const app = await requireApp(admin.dataSource, id);
+    const keys = keyStates(app, Date.now());
+    const tokens = tokensOf(await findIdentity(admin.dataSource, id));
+    const summary = summaryOf(admin, app);
+    if (options.json) {
+      io.printJson({ ...summary, keys, tokens });
+      return;
+    }
+    printSummaries(io, [summary], options);
+    io.printTable(keys, {
+      'key version': (key) => key.version,
+      state: (key) => key.state,
+      'active from': (key) => key.active_from,
+      until: (key) => key.active_until,
+      'sealed with': (key) => key.sealed_with,
+    });
+    if (tokens === null) return;
+    io.printTable(Object.entries(tokens), {
+      'tokens are verified by': ([setting]) => setting,
+      '': ([, value]) => value,
+    });
+  });
+}
+
+/** How an app's tokens are verified, without the secret. */
+function tokensOf(identity: AppIdentity | null) {
+  if (identity === null) return null;
+  const { issuer, audience, clientIdClaim, algorithms, jwksUri, jwks, sealedHmacSecret } = identity;
+  const keys = jwks?.keys.map(({ kid }) => kid ?? 'without kid').join(', ');
+  return {
+    keys: jwksUri ?? keys ?? `a secret, sealed with ${sealingKeyId(sealedHmacSecret ?? '')}`,
+    algorithms: algorithms.join(', '),
+    issuer,
+    audience,
+    client_id_claim: clientIdClaim,
+  };
+}

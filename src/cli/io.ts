@@ -1,0 +1,71 @@
+import type { Readable, Writable } from 'node:stream';
+import { styleText } from 'node:util';
+import Table from 'cli-table3';
+
+interface Streams {
+  readonly stdin: Readable & { readonly isTTY?: boolean | undefined };
+  readonly stdout: Writable & { readonly isTTY?: boolean | undefined };
+  readonly stderr: Writable & { readonly isTTY?: boolean | undefined };
+}
+
+export interface OutputOptions {
+  /** Print JSON for scripts instead of text for people. */
+  json?: true;
+}
+
+type Cell = string | number | boolean | null | undefined;
+
+/** What a command reads and writes: the process's own streams and environment, or those of a test. */
+export class Io {
+  /** 1 where a command has done its work, and found something wrong. */
+  exitCode: 0 | 1 = 0;
+
+  constructor(
+    readonly streams: Streams,
+    readonly env: NodeJS.ProcessEnv,
+  ) {}
+
+  print(text: string): void {
+    this.streams.stdout.write(`${text}\n`);
+  }
+
+  printSuccess(text: string): void {
+    this.print(this.colour('green', text));
+  }
+
+  printJson(value: unknown): void {
+    this.print(JSON.stringify(value, null, 2));
+  }
+
+  /** Prints rows under the headings, or, for a script, the objects the rows were made from. */
+  printTable<Row>(
+    rows: readonly Row[],
+    columns: Record<string, (row: Row) => Cell>,
+    { json }: OutputOptions = {},
+  ): void {
+    if (json) {
+      this.printJson(rows);
+      return;
+    }
+    const table = new Table({
+      head: Object.keys(columns).map((name) => this.colour('bold', name)),
+      style: { head: [], border: [], compact: true },
+    });
+    for (const row of rows) table.push(Object.values(columns).map((column) => this.cell(column(row))));
+    this.print(table.toString());
+  }
+
+  warning(text: string): string {
+    return this.colour('yellow', text);
+  }
+
+  private cell(value: Cell): string {
+    if (value === true) return this.warning('yes');
+    return value === null || value === undefined || value === false ? '' : String(value);
+  }
+
+  /** Colours only where a person sees them (https://no-color.org). */
+  private colour(style: Parameters<typeof styleText>[0], text: string): string {
+    return this.streams.stdout.isTTY && !this.env.NO_COLOR ? styleText(style, text) : text;
+  }
+}

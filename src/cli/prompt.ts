@@ -1,0 +1,60 @@
+import { buffer } from 'node:stream/consumers';
+import type { Io } from './io.js';
+
+/**
+ * Asks for secrets on a hidden prompt, each twice, or reads them from standard input, one a line, when that is no terminal: never from an
+ * argument, which every process of the machine can see.
+ *
+ * @param names how the secrets are called in prompts and errors, in the order in which they are read.
+ */
+export async function readSecrets(io: Io, names: readonly string[]): Promise<string[]> {
+  if (!io.streams.stdin.isTTY) return readLines(io, names);
+  const secrets: string[] = [];
+  for (const name of names) {
+    const secret = await readHidden(io, name);
+    if (secret !== (await readHidden(io, `${name}, once more`))) {
+      throw new Error('the two are not the same: start again');
+    }
+    secrets.push(checked(name, secret));
+  }
+  return secrets;
+}
+
+/** Asks for one secret that need not be right, or reads it from standard input. */
+export async function readOnce(io: Io, name: string): Promise<string> {
+  if (io.streams.stdin.isTTY) return checked(name, await readHidden(io, name));
+  const [secret = ''] = await readLines(io, [name]);
+  return secret;
+}
+
+async function readHidden({ streams: { stdin, stderr } }: Io, name: string): Promise<string> {
+  const { default: password } = await import('@inquirer/password');
+  // The prompt goes to stderr, so that the output stays what the command answers.
+  return password({ message: `The ${name}:`, toggleMask: false }, { input: stdin, output: stderr });
+}
+
+async function readLines({ streams }: Io, names: readonly string[]): Promise<string[]> {
+  const lines = decode(await buffer(streams.stdin), names).split(/\r?\n/);
+  // The line break at the end is what `echo` adds, and begins no line.
+  if (lines.length > 1 && lines.at(-1) === '') lines.pop();
+  if (lines.length !== names.length) {
+    throw new Error(
+      `standard input has ${lines.length} lines, where ${names.length} are read: the ${names.join(', the ')}`,
+    );
+  }
+  return lines.map((line, i) => checked(names[i] ?? '', line));
+}
+
+function decode(bytes: Buffer, names: readonly string[]): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    throw new Error(`the ${names.join(' or the ')} is not UTF-8`, { cause: error });
+  }
+}
+
+function checked(name: string, secret: string): string {
+  if (secret === '') throw new Error(`the ${name} is empty`);
+  if (/\p{Cc}/u.test(secret)) throw new Error(`the ${name} contains a control character`);
+  return secret;
+}

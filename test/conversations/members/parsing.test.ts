@@ -1,0 +1,80 @@
+import { Readable } from 'node:stream';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parseCsv } from '../../../src/conversations/members/csv.js';
+import { parseNdjson } from '../../../src/conversations/members/ndjson.js';
+import type { ParsedLine } from '../../../src/conversations/members/membership.js';
+import { type Line, linesOf, MAX_LINE_BYTES } from '../../../src/conversations/members/lines.js';
+
+type Parse = (lines: AsyncIterable<Line[]>) => AsyncIterable<ParsedLine[]>;
+
+/** Parses a file that is read in pieces of so many bytes. */
+async function parse(file: string | Buffer, size: number, by: Parse = parseCsv): Promise<ParsedLine[]> {
+  const bytes = Buffer.from(file);
+  const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) =>
+    bytes.subarray(i * size, (i + 1) * size),
+  );
+  const found: ParsedLine[] = [];
+  for await (const lines of by(linesOf(Readable.from(pieces)))) found.push(...lines);
+  return found;
+}
+
+const ID = fc
+  .string({
+    unit: fc.oneof(fc.constantFrom('"', ',', ' ', '\\', '😀'), fc.string({ unit: 'grapheme', maxLength: 1 })),
+  })
+  .filter((text) => /^[^:\p{Cc}\p{Cs}]{1,64}$/u.test(text));
+const MEMBERSHIP = fc.record({
+  conversation_id: ID,
+  client_id: ID,
+  role: fc.constantFrom('owner', 'manager', 'member'),
+});
+const SIZE = fc.integer({ min: 1, max: 40 });
+const BREAK = fc.constantFrom('\n', '\r\n');
+const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`;
+const HEADER = 'conversation_id,client_id,role';
+
+describe('a file of memberships', () => {
+  it('is read exactly, whatever is in its ids and wherever its pieces end', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(MEMBERSHIP), SIZE, BREAK, async (memberships, size, lineBreak) => {
+        const rows = memberships.map(
+          (row) => `${[row.conversation_id, row.client_id].map(quoted).join()},${row.role}`,
+        );
+        const csv = await parse(`\ufeff${[HEADER, ...rows].join(lineBreak)}`, size);
+        expect(csv.map(({ parsed }) => parsed)).toEqual(memberships);
+        expect(csv.map(({ line }) => line.number)).toEqual(rows.map((_, i) => i + 2));
+
+        const lines = memberships.map((row) => JSON.stringify(row)).join(lineBreak);
+        const ndjson = await parse(lines, size, parseNdjson);
+        expect(ndjson.map(({ parsed }) => parsed)).toEqual(memberships);
+      }),
+    );
+  });
+
+  it('never loses a line, whatever quotes there are: each is a record', async () => {
+    const line = fc.string({ unit: fc.constantFrom('"', ',', 'a', 'b'), maxLength: 6 });
+    await fc.assert(
+      fc.asyncProperty(fc.array(line), SIZE, async (lines, size) => {
+        const records = await parse(`${[HEADER, ...lines].join('\n')}\n`, size);
+        expect(records.map((record) => record.line.bytes.toString())).toEqual(lines);
+      }),
+    );
+  });
+
+  it('holds back no more of an endless line than its limit, and goes on after it', async () => {
+    const long = 'x'.repeat(MAX_LINE_BYTES * 3);
+    const [first, second] = await parse(`${HEADER}\n${long}\nc,a,owner\n`, 1000);
+    expect(first?.line.bytes).toHaveLength(MAX_LINE_BYTES);
+    expect(first?.parsed).toMatch(/^has 49152 bytes, 16384 are allowed/);
+    expect(second).toMatchObject({ line: { number: 3 }, parsed: { client_id: 'a' } });
+  });
+
+  it('whose quote is never closed has one line that is wrong', async () => {
+    const rest = Array.from({ length: 2000 }, (_, i) => `c,client-${i},member`);
+    const [first, ...others] = await parse([HEADER, 'c,"open,member', ...rest].join('\n'), 4096);
+    expect(first).toMatchObject({ line: { number: 2 }, parsed: expect.stringContaining('quote') as string });
+    expect(others).toHaveLength(rest.length);
+    expect(others.filter(({ parsed }) => typeof parsed === 'string')).toEqual([]);
+  });
+});
