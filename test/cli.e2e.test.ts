@@ -161,8 +161,8 @@ describe('an app, from its registration to its end', () => {
     const { code, stdout } = await admin.im(['app', 'check', '--json']);
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toEqual([
-      { app_id: 'shop/1', fault: 'key 1: it is sealed with the key "new", which SECRETS_KEY does not hold' },
-      { app_id: 'shop/1', fault: 'key 2: it is sealed with the key "new", which SECRETS_KEY does not hold' },
+      { app_id: 'shop/1', fault: 'master key 1: it is sealed with the key "new", which SECRETS_KEY does not hold' },
+      { app_id: 'shop/1', fault: 'master key 2: it is sealed with the key "new", which SECRETS_KEY does not hold' },
     ]);
     expect(await admin.fails(['secrets', 'reseal', '--from', 'old', '--to', 'new'], { env: both })).toContain(
       'nothing is sealed with the key "old"',
@@ -229,7 +229,7 @@ describe('a command that cannot do what it should', () => {
       'an app that exists',
       [...REGISTER.slice(0, 3), 'there', ...REGISTER.slice(4)],
       'key',
-      /^im-signature: the app "there" is registered already$/,
+      /^im-signature: the app "there" is already registered$/,
     ],
     [
       'an app that does not exist',
@@ -409,7 +409,7 @@ describe('the hidden prompt', () => {
     const { code, screen } = await type(`${FIRST_KEY}\r`, `${FIRST_KEY}\r`);
     expect(code, screen).toBe(0);
     const [[name, text] = ['', '']] = await admin.written();
-    expect(text).toMatch(/"sealed_key": "v1\.default\./);
+    expect(text).toMatch(/'v1\.default\./);
     await rm(join(admin.migrations, name));
   });
 

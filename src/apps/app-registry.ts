@@ -54,11 +54,7 @@ export class AppRegistry {
     this.batches = new Batches({
       ask: async (appIds) => {
         const readAt = clock.read();
-        const rows = await lookUps.rows<{ content: string | null }>(
-          statement,
-          [appIds.join('\n')],
-          appIds.length,
-        );
+        const rows = await lookUps.rows<{ content: string | null }>(statement, [appIds.join('\n')], appIds.length);
         this.requireRecent(readAt);
         return rows.map(({ content }) => ({ content, readAt }));
       },
@@ -154,10 +150,7 @@ export class AppRegistry {
 
   private requireRecent(readAt: ClockReading): void {
     if (this.clock.elapsedSince(readAt) <= MAX_AGE_OF_ANSWER) return;
-    throw new ProblemError(
-      'unavailable',
-      'The look-ups took so long that what they found may not hold any more.',
-    );
+    throw new ProblemError('unavailable', 'The look-ups took so long that what they found may not hold any more.');
   }
 }
 

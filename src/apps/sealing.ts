@@ -56,13 +56,9 @@ export function open(sealed: string, purpose: SealPurpose, keys: SealingKeys): s
     .setAAD(Buffer.from(purpose))
     .setAuthTag(bytes.subarray(-TAG_BYTES));
   try {
-    return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES, -TAG_BYTES)), decipher.final()]).toString(
-      'utf8',
-    );
+    return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES, -TAG_BYTES)), decipher.final()]).toString('utf8');
   } catch {
-    throw new SealError(
-      `it does not open with the key "${id}": another key, another place, or it was changed`,
-    );
+    throw new SealError(`it does not open with the key "${id}": another key, another place, or it was changed`);
   }
 }
 

@@ -1,43 +1,53 @@
+import type { Client } from 'pg';
 import type { DataSource } from 'typeorm';
-import { AppIdentity } from '../apps/app-identity.entity.js';
-import { AppMasterKey } from '../apps/app-master-key.entity.js';
-import { keptSealingKeys } from '../apps/kept-sealing-key.js';
-import { App } from '../apps/app.entity.js';
+import type { AppRecords } from '../apps/app-records.js';
 import type { SealingKeys } from '../config/secrets-key.js';
-import { loadSettings, type Settings } from '../config/settings.js';
-import { adminOptions, connect } from '../database/data-source.js';
+import type { Settings } from '../config/settings.js';
 import type { Io } from './io.js';
 
-/** What an administrator's command works with. */
+/** What a command works with. */
 export interface Admin {
   readonly dataSource: DataSource;
+  readonly apps: AppRecords;
   readonly settings: Settings;
   readonly sealingKeys: SealingKeys;
+  /** Works on a connection outside the pool, for COPY. */
+  readonly withOwnConnection: <T>(work: (client: Client) => Promise<T>) => Promise<T>;
 }
 
 /** Works with the URL of the configured database, or of the embedded one, which runs at least until the work is done. */
-export async function withDatabaseUrl<T>(
-  { databaseUrl, dataDir }: Settings,
-  work: (url: string) => Promise<T>,
-): Promise<T> {
-  if (databaseUrl !== undefined) return work(databaseUrl);
+export async function withDatabaseUrl<T>(io: Io, work: (url: string, settings: Settings) => Promise<T>): Promise<T> {
+  const { loadSettings } = await import('../config/settings.js');
+  const settings = loadSettings(io.env);
+  if (settings.databaseUrl !== undefined) return work(settings.databaseUrl, settings);
   const { holdEmbeddedPostgres } = await import('../database/embedded/embedded-postgres.js');
-  const held = await holdEmbeddedPostgres(dataDir);
+  const held = await holdEmbeddedPostgres(settings.dataDir);
   try {
-    return await work(held.url);
+    return await work(held.url, settings);
   } finally {
     await held.release();
   }
 }
 
-/** Works on a connection to the database. */
+/**
+ * Works on a connection to the database. What this takes is loaded here, so that help and errors of usage, which need none of it,
+ * come at once.
+ */
 export async function withAdmin<T>(io: Io, work: (admin: Admin) => Promise<T>): Promise<T> {
-  const settings = loadSettings(io.env);
-  const sealingKeys = settings.sealingKeys ?? keptSealingKeys(settings.dataDir);
-  return withDatabaseUrl(settings, async (url) => {
-    const dataSource = await connect({ ...adminOptions(url), entities: [App, AppMasterKey, AppIdentity] });
+  return withDatabaseUrl(io, async (url, settings) => {
+    const { adminOptions, connect } = await import('../database/data-source.js');
+    const { withOwnConnection } = await import('../database/own-connection.js');
+    const { APP_ENTITIES, AppRecords } = await import('../apps/app-records.js');
+    const { keptSealingKeys } = await import('../apps/kept-sealing-key.js');
+    const dataSource = await connect({ ...adminOptions(url), entities: APP_ENTITIES });
     try {
-      return await work({ dataSource, settings, sealingKeys });
+      return await work({
+        dataSource,
+        apps: new AppRecords(dataSource),
+        settings,
+        sealingKeys: settings.sealingKeys ?? keptSealingKeys(settings.dataDir),
+        withOwnConnection: (onClient) => withOwnConnection(url, onClient),
+      });
     } finally {
       await dataSource.destroy();
     }

@@ -1,13 +1,20 @@
-import { InvalidArgumentError, Option } from 'commander';
+import { InvalidArgumentError } from 'commander';
 import { idFault, isId } from '../problems/ids.js';
 
-export const appId = (): Option =>
-  new Option('--app-id <id>', 'the app id of the IM platform').argParser(parseId).makeOptionMandatory();
+/** An error in how a command is called: exit code 2. */
+export class UsageError extends Error {}
 
-export const clientId = (): Option =>
-  new Option('--client-id <id>', 'the client').argParser(parseId).makeOptionMandatory();
+export const APP_ID = ['--app-id <id>', 'the app id of the IM platform', parseId] as const;
+export const CLIENT_ID = ['--client-id <id>', 'the client', parseId] as const;
+export const JSON_OUTPUT = ['--json', 'print JSON'] as const;
 
-export const json = (): Option => new Option('--json', 'print JSON');
+export interface ForApp {
+  appId: string;
+}
+
+export interface ForClient extends ForApp {
+  clientId: string;
+}
 
 export function parseId(text: string): string {
   if (!isId(text)) throw new InvalidArgumentError(`It ${idFault(text)}.`);
@@ -19,22 +26,20 @@ export function parseText(text: string): string {
   return text;
 }
 
-/** A moment that is still to come. @param otherwise what to do instead of naming one that is past. */
+/** A parser for a time in the future. @param otherwise what to do instead of naming a past one. */
 export const parseTime =
   (otherwise: string) =>
   (text: string): Date => {
-    // Without an offset the time would be another one on another machine.
+    // Without an offset the text would be another time on another machine.
     if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/.test(text) || !isRealTime(text)) {
-      throw new InvalidArgumentError(
-        'A time has the form 2027-01-31T22:00:00Z or 2027-01-31T22:00:00+08:00.',
-      );
+      throw new InvalidArgumentError('A time has the form 2027-01-31T22:00:00Z or 2027-01-31T22:00:00+08:00.');
     }
     const time = new Date(text);
     if (time.getTime() < Date.now()) throw new InvalidArgumentError(`The time is past; ${otherwise}.`);
     return time;
   };
 
-/** Whether there is such a day and hour: the 31st of February is none, though JavaScript takes it for the 3rd of March. */
+/** Whether the day and the hour exist: JavaScript takes the 31st of February for the 3rd of March. */
 function isRealTime(text: string): boolean {
   const local = Date.parse(`${text.replace(/(Z|[+-]\d\d:\d\d)$/, '')}Z`);
   return !Number.isNaN(Date.parse(text)) && new Date(local).toISOString().startsWith(text.slice(0, 16));

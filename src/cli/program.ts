@@ -9,9 +9,9 @@ import { identityCommands } from './identity/commands.js';
 import type { Io } from './io.js';
 import { memberCommands } from './members/commands.js';
 import { migrateCommand } from './migrate/commands.js';
+import { UsageError } from './options.js';
 import { secretsCommands } from './secrets/commands.js';
 import { signCommands } from './sign/commands.js';
-import { UsageError } from './usage-error.js';
 
 /** Builds the command line. A command loads what it needs when it runs: help and mistakes in a call need neither database nor library. */
 export function createProgram(io: Io): Command {

@@ -144,9 +144,7 @@ export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
  * @throws {SettingsError} with one line per fault; it never repeats `SECRETS_KEY` or `DATABASE_URL`.
  */
 export function readSettings(env: NodeJS.ProcessEnv): Settings {
-  const given = Object.fromEntries(
-    NAMES.filter((name) => env[name] !== undefined).map((name) => [name, env[name]]),
-  );
+  const given = Object.fromEntries(NAMES.filter((name) => env[name] !== undefined).map((name) => [name, env[name]]));
   const environment = Object.assign(new Environment(), given);
   const faults = validateSync(environment, { skipUndefinedProperties: true }).flatMap((error) =>
     Object.values(error.constraints ?? {}),
@@ -164,9 +162,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     dataDir: environment.DATA_DIR,
     migrationsDir: resolve(environment.MIGRATIONS_DIR),
     sealingKeys: environment.SECRETS_KEY === undefined ? undefined : parseSecretsKey(environment.SECRETS_KEY),
-    corsOrigins: parseCorsOrigins(
-      environment.CORS_ORIGINS ?? (environment.DATABASE_URL === undefined ? '*' : 'none'),
-    ),
+    corsOrigins: parseCorsOrigins(environment.CORS_ORIGINS ?? (environment.DATABASE_URL === undefined ? '*' : 'none')),
     requestTimeout: Number(environment.REQUEST_TIMEOUT_MS),
     logLevel: environment.LOG_LEVEL,
     production: env.NODE_ENV === 'production',

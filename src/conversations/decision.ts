@@ -47,12 +47,7 @@ export interface Facts {
 }
 
 export type Decision =
-  | 'allowed'
-  | 'client_banned'
-  | 'member_banned'
-  | 'not_permitted'
-  | 'conversation_unknown'
-  | 'conversation_full';
+  'allowed' | 'client_banned' | 'member_banned' | 'not_permitted' | 'conversation_unknown' | 'conversation_full';
 
 interface Ranks {
   readonly rank: number;
@@ -65,8 +60,7 @@ const PERMISSIONS = {
   join: ({ joinRule }, { rank }) => rank >= RANK.member || joinRule === 'anyone',
   inviteOthers: ({ inviteRule }, { rank }) => rank >= RANK[inviteRule],
   leave: () => true,
-  kickOthers: ({ kickRule }, { rank, others }) =>
-    rank >= RANK[kickRule] && others.every((other) => rank > other),
+  kickOthers: ({ kickRule }, { rank, others }) => rank >= RANK[kickRule] && others.every((other) => rank > other),
 } as const satisfies Record<string, (conversation: Conversation, ranks: Ranks) => boolean>;
 
 /**
@@ -97,9 +91,7 @@ function requiredPermissions({ action, clientId, members }: Operation): (keyof t
  */
 export function isRuled(operation: Operation, membership: Membership): boolean {
   if (membership === 'off') return false;
-  return requiredPermissions(operation).some(
-    (permission) => permission !== 'leave' || membership === 'required',
-  );
+  return requiredPermissions(operation).some((permission) => permission !== 'leave' || membership === 'required');
 }
 
 /** Whether the operation brings clients into a conversation that is there. */
@@ -122,9 +114,7 @@ export function decide(operation: Operation, membership: Membership, facts: Fact
   if (!isRuled(operation, membership)) return 'allowed';
   if (conversation === null) return membership === 'required' ? 'conversation_unknown' : 'allowed';
   const ranks = ranksIn(operation, facts);
-  const permitted = requiredPermissions(operation).every((permission) =>
-    PERMISSIONS[permission](conversation, ranks),
-  );
+  const permitted = requiredPermissions(operation).every((permission) => PERMISSIONS[permission](conversation, ranks));
   if (!permitted) return 'not_permitted';
   return exceedsLimit(operation, conversation, facts) ? 'conversation_full' : 'allowed';
 }
@@ -168,10 +158,7 @@ function exceedsLimit(
 }
 
 /** How many would be members who are not yet, each counted once. */
-function countAdded(
-  { members }: Operation,
-  { client, members: standings }: Pick<Facts, 'client' | 'members'>,
-): number {
+function countAdded({ members }: Operation, { client, members: standings }: Pick<Facts, 'client' | 'members'>): number {
   if (members.length === 0) return client.rank === RANK.anyone ? 1 : 0;
   return new Set(members.filter((_, i) => standings[i]?.rank === RANK.anyone)).size;
 }

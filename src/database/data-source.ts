@@ -16,8 +16,7 @@ const KEEP_ALIVE_DELAY_MS = 10_000;
 
 /** Codes of Node and PostgreSQL (appendix A of its manual) which say that a server is not there, or refuses. */
 const AWAY = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH']);
-const NO_ANSWER =
-  /^(Connection terminated due to connection timeout|timeout exceeded when trying to connect)$/;
+const NO_ANSWER = /^(Connection terminated due to connection timeout|timeout exceeded when trying to connect)$/;
 const REFUSED = new Set(['28P01', '28000', '3D000', '53300', '57P03']);
 
 /** The database cannot be reached; the message is one line that says why, and never holds its URL. */
@@ -74,11 +73,6 @@ export function migrationOptions(url: string, registrations: readonly (new () =>
   };
 }
 
-/** Where a data source that was made with one of these connects to. */
-export function urlOf(dataSource: DataSource): string {
-  return (dataSource.options as { readonly url: string }).url;
-}
-
 /** @throws {DatabaseError} */
 export async function connect(options: DataSourceOptions): Promise<DataSource> {
   try {
@@ -96,12 +90,10 @@ export async function connect(options: DataSourceOptions): Promise<DataSource> {
  * @throws {DatabaseError} also where PostgreSQL is a standby.
  */
 export async function connectService(options: PostgresDataSourceOptions): Promise<DataSource> {
-  const dataSource = await connect({ ...options, url: withSession(options.url ?? '') }).catch(
-    (error: unknown) => {
-      if (!(error instanceof DatabaseError && isStartParameterRefused(error.cause))) throw error;
-      return connect(options);
-    },
-  );
+  const dataSource = await connect({ ...options, url: withSession(options.url ?? '') }).catch((error: unknown) => {
+    if (!(error instanceof DatabaseError && isStartParameterRefused(error.cause))) throw error;
+    return connect(options);
+  });
   const [row] = await dataSource.query<{ standby: boolean }[]>('SELECT pg_is_in_recovery() AS standby');
   if (row?.standby === false) return dataSource;
   await dataSource.destroy();

@@ -13,9 +13,7 @@ export interface MigrationStatus {
 /** The database lacks migrations that this build of the service needs. */
 export class PendingMigrationsError extends Error {
   constructor(pending: readonly string[]) {
-    super(
-      `the database lacks ${pending.length} migration(s), first ${pending[0] ?? ''}: run "npm run migrate"`,
-    );
+    super(`the database lacks ${pending.length} migration(s), first ${pending[0] ?? ''}: run "npm run migrate"`);
   }
 }
 
@@ -50,9 +48,7 @@ export async function revertLast(url: string, folder: string): Promise<string | 
 /** Every migration of this build, in order, and whether the database has it. Changes nothing. */
 export async function migrationStatus(url: string, folder: string): Promise<MigrationStatus[]> {
   return withMigrations(url, folder, async (dataSource) => {
-    const pending = new Set(
-      (await new MigrationExecutor(dataSource).getPendingMigrations()).map(({ name }) => name),
-    );
+    const pending = new Set((await new MigrationExecutor(dataSource).getPendingMigrations()).map(({ name }) => name));
     // TypeORM orders them by the 13 digits at the end of their names.
     return dataSource.migrations
       .map((migration) => migration.name ?? migration.constructor.name)

@@ -1,18 +1,14 @@
 import { Client } from 'pg';
-import type { DataSource } from 'typeorm';
-import { CONNECT_TIMEOUT, urlOf } from './data-source.js';
+import { CONNECT_TIMEOUT } from './data-source.js';
 
-/** A connection beside the pool, for COPY: one that ends with the work, also amid an answer that nobody reads any more. */
-export async function withOwnConnection<T>(
-  dataSource: DataSource,
-  work: (client: Client) => Promise<T>,
-): Promise<T> {
+/** Works on a connection outside a pool, for COPY: it ends with the work, also in the middle of an answer that is no longer read. */
+export async function withOwnConnection<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client({
-    connectionString: urlOf(dataSource),
+    connectionString: url,
     connectionTimeoutMillis: CONNECT_TIMEOUT,
     application_name: 'im-signature-admin',
   });
-  // The query that was under way says what is wrong.
+  // The query in flight fails with the reason.
   client.on('error', () => undefined);
   await client.connect();
   try {

@@ -1,140 +1,99 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { escapeLiteral } from 'pg';
 import type { MigrationInterface } from 'typeorm';
 
-/** A row by the names of its columns, each value as JSON has it. */
+/** A row by the names of its columns. */
 export type Row = Readonly<Record<string, unknown>>;
 
-/** What a migration does to a row: without `before` it is inserted, without `after` deleted. */
-export interface RowChange {
-  readonly table: string;
-  /** How the row is called in the migration's text, such as APP. */
-  readonly name: string;
-  /** The columns of the primary key. */
-  readonly key: readonly string[];
-  readonly before?: Row | undefined;
-  readonly after?: Row | undefined;
-}
-
-/** The text of a migration: constants before its class, and the statements of its two methods. */
-export interface MigrationText {
-  readonly constants: string;
+/** An SQL statement, and the one that reverts it. */
+export interface Change {
   readonly up: string;
   readonly down: string;
+  /** Whether each of them must change one row. */
+  readonly exact?: boolean;
 }
 
-export interface NewMigration extends MigrationText {
-  /** What it does, in the file's name: `register-app-shop`. */
+export interface NewRegistration {
+  /** The part of the file's name that says what it does: `register-app-shop`. */
   readonly slug: string;
-  /** The apps it is about. */
-  readonly about: readonly string[];
-  /** The doc comment of its class. */
+  /** The apps that it changes. */
+  readonly appIds: readonly string[];
   readonly comment: string;
+  /** In the order in which they are applied. */
+  readonly changes: readonly Change[];
 }
 
-/** The part of a file's name that stands for an id, which may hold any character. */
+/** An id, which may hold any character, as a part of a file's name. */
 export function slugOf(id: string): string {
   return id.replace(/[^A-Za-z0-9]+/g, '-').replace(/^-|-$/g, '') || 'id';
 }
 
-/** The text of a migration that makes these changes, in their order, and takes them back. */
-export function textOf(changes: readonly RowChange[]): MigrationText {
-  const texts = changes.map(({ before, after, ...change }) =>
-    before !== undefined && after !== undefined
-      ? updateText(change, before, after)
-      : insertText(change, before ?? after ?? {}, before === undefined),
-  );
-  return {
-    constants: texts.map(({ constants }) => constants).join(''),
-    up: texts.map(({ up }) => up).join(''),
-    down: texts
-      .toReversed()
-      .map(({ down }) => down)
-      .join(''),
-  };
+/**
+ * The change from one state of a row to another.
+ *
+ * @param key the columns of the primary key.
+ * @param before undefined: the row is inserted.
+ * @param after undefined: the row is deleted.
+ * @param exact whether an update fails where it does not find the values that it replaces.
+ * @returns undefined when the states are equal.
+ */
+export function changeOf(
+  table: string,
+  key: readonly string[],
+  before?: Row,
+  after?: Row,
+  exact = false,
+): Change | undefined {
+  const row = after ?? before;
+  if (row === undefined) return undefined;
+  const equal = (state: Row, columns: readonly string[], separator: string) =>
+    columns.map((column) => `${column} = ${literal(state[column])}`).join(separator);
+  const where = `WHERE ${equal(row, key, ' AND ')}`;
+  if (before === undefined || after === undefined) {
+    const columns = Object.keys(row).filter((column) => row[column] !== null);
+    const values = columns.map((column) => literal(row[column]));
+    const insert = `INSERT INTO ${table} (${columns.join(', ')})\nVALUES (${values.join(', ')})`;
+    const remove = `DELETE FROM ${table} ${where}`;
+    return before === undefined ? { up: insert, down: remove } : { up: remove, down: insert };
+  }
+  const changed = Object.keys(after).filter((column) => literal(before[column]) !== literal(after[column]));
+  if (changed.length === 0) return undefined;
+  const update = (old: Row, fresh: Row) =>
+    `UPDATE ${table}\nSET ${equal(fresh, changed, ', ')}\n${where}${exact ? ` AND ${equal(old, changed, ' AND ')}` : ''}`;
+  return { up: update(before, after), down: update(after, before), exact };
 }
 
-type Place = Pick<RowChange, 'table' | 'name' | 'key'>;
-
-/** @param isNew false: the row is deleted, and inserted where that is taken back. */
-function insertText({ table, name, key }: Place, all: Row, isNew: boolean): MigrationText {
-  const row = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== null));
-  const columns = Object.keys(row);
-  const places = columns.map((_, i) => `$${i + 1}`);
-  const insert = statement(
-    `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${places.join(', ')})`,
-    `Object.values(${name})`,
-  );
-  const remove = statement(
-    `DELETE FROM ${table} WHERE ${conditions(key)}`,
-    `[${key.map((column) => `${name}.${column}`).join(', ')}]`,
-  );
-  return { constants: constant(name, row), up: isNew ? insert : remove, down: isNew ? remove : insert };
-}
-
-function updateText({ table, name, key }: Place, before: Row, after: Row): MigrationText {
-  const changed = changedColumns(before, after);
-  const pick = (row: Row): Row =>
-    Object.fromEntries([...key, ...changed].map((column) => [column, row[column]]));
-  const sets = changed.map((column, i) => `${column} = $${key.length + i + 1}`);
-  const update = (row: string): string =>
-    statement(`UPDATE ${table} SET ${sets.join(', ')} WHERE ${conditions(key)}`, `Object.values(${row})`);
-  return {
-    constants: constant(`${name}_BEFORE`, pick(before)) + constant(`${name}_AFTER`, pick(after)),
-    up: update(`${name}_AFTER`),
-    down: update(`${name}_BEFORE`),
-  };
-}
-
-/** The columns whose values differ; a row that is not there has none. */
-export function changedColumns(before: Row = {}, after: Row = {}): string[] {
-  const columns = Object.keys({ ...before, ...after });
-  return columns.filter((column) => JSON.stringify(before[column]) !== JSON.stringify(after[column]));
-}
-
-function conditions(key: readonly string[]): string {
-  return key.map((column, i) => `${column} = $${i + 1}`).join(' AND ');
-}
-
-/** A statement in a method of a migration. */
-export function statement(sql: string, values: string): string {
-  return `    await queryRunner.query('${sql}', ${values});\n`;
-}
-
-/** A constant of a migration. */
-export function constant(name: string, value: Row | readonly object[]): string {
-  return `const ${name} = ${literal(value)};\n`;
-}
-
-/** A value as source text: JSON is JavaScript, but for two characters that end a line there. */
+/** A value in SQL; an array is one of texts, an object is JSON. */
 function literal(value: unknown): string {
-  return JSON.stringify(value, null, 2).replace(
-    /[\u2028\u2029]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16)}`,
-  );
+  if (value === null || value === undefined) return 'NULL';
+  if (typeof value === 'string') return escapeLiteral(value).trim();
+  if (Array.isArray(value)) return `ARRAY[${value.map(literal).join(', ')}]::text[]`;
+  return typeof value === 'object' ? literal(JSON.stringify(value)) : JSON.stringify(value);
 }
 
 /**
  * Writes `<time>-<slug>.mjs` into a folder of registrations: JavaScript, so that it needs no build where it is applied.
- * Its time is later than that of every registration there is, so that it runs after them and no two have the same.
+ * Its time is later than that of every registration in the folder, so that it runs after them and no two are equal.
  *
  * @returns its path from the current folder.
  */
-export async function writeRegistration(folder: string, migration: NewMigration): Promise<string> {
+export async function writeRegistration(folder: string, registration: NewRegistration): Promise<string> {
   const times = (await registrations(folder)).map((name) => Number.parseInt(name, 10));
   const time = Math.max(Date.now(), ...times.map((taken) => taken + 1));
-  const path = join(folder, `${time}-${migration.slug}.mjs`);
-  // Never over a file that is there; one write, so that nothing half-written stays behind.
-  await writeFile(path, sourceOf(migration, time), { flag: 'wx', flush: true });
+  const path = join(folder, `${time}-${registration.slug}.mjs`);
+  // One write, never over an existing file: nothing half-written stays behind.
+  await writeFile(path, sourceOf(registration, time), { flag: 'wx', flush: true });
   return relative(process.cwd(), path);
 }
 
-function sourceOf({ slug, about, comment, constants, up, down }: NewMigration, time: number): string {
+function sourceOf({ slug, appIds, comment, changes }: NewRegistration, time: number): string {
   const name = slug.replace(/(?:^|-)([A-Za-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+  const up = changes.map((change) => statement(change.up, change.exact));
+  const down = changes.toReversed().map((change) => statement(change.down, change.exact));
   return `// @ts-check
-${about.map(aboutLine).join('')}
-${constants}
+${appIds.map(aboutLine).join('')}
 /**
  * ${comment}
  *
@@ -143,61 +102,68 @@ ${constants}
 export class ${name}${time} {
   /** @param {import('typeorm').QueryRunner} queryRunner */
   async up(queryRunner) {
-${up}  }
+${up.join('')}  }
 
   /** @param {import('typeorm').QueryRunner} queryRunner */
   async down(queryRunner) {
-${down}  }
+${down.join('')}  }
 }
-`;
+${changes.some(({ exact }) => exact) ? REQUIRE_ONE : ''}`;
 }
 
-/** By this line a registration is found again that is about an app. */
+const REQUIRE_ONE = `
+/** @param {[unknown[], number]} result of an UPDATE */
+function requireOne([, count]) {
+  if (count !== 1) throw new Error('the value is not the one that this migration was written for');
+}
+`;
+
+function statement(sql: string, exact = false): string {
+  const text = sql.replace(/[\\`]|\$\{/g, '\\$&').replaceAll('\r', '\\r');
+  const query = `await queryRunner.query(\`\n${text}\`)`;
+  return `    ${exact ? `requireOne(${query})` : query};\n`;
+}
+
+/** Marks a registration as one that changes this app. */
 function aboutLine(appId: string): string {
-  return `// About the app ${literal(appId)}.\n`;
+  return `// About the app ${JSON.stringify(appId).replace(/[\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16)}`)}.\n`;
 }
 
 /** The classes of the registrations in a folder. @throws {Error} that names the file which cannot be loaded. */
 export async function loadRegistrations(folder: string): Promise<(new () => MigrationInterface)[]> {
   const classes: (new () => MigrationInterface)[] = [];
   for (const file of await registrations(folder)) {
+    const path = join(folder, file);
     try {
-      const exported = (await import(pathToFileURL(join(folder, file)).href)) as Record<string, unknown>;
-      const found = Object.values(exported).filter((value) => typeof value === 'function');
-      classes.push(...(found as (new () => MigrationInterface)[]));
+      const exported = Object.values((await import(pathToFileURL(path).href)) as Record<string, unknown>);
+      classes.push(...(exported.filter((value) => typeof value === 'function') as typeof classes));
     } catch (error) {
       const [reason] = (error as Error).message.split('\n', 1);
-      throw new Error(`${join(folder, file)} cannot be loaded: ${reason}`, { cause: error });
+      throw new Error(`${path} cannot be loaded: ${reason}`, { cause: error });
     }
   }
   return classes;
 }
 
-/** The registrations that the database does not have yet, in their order. @param applied the names of those that it has. */
-export async function unapplied(folder: string, applied: readonly string[]): Promise<string[]> {
-  return (await registrations(folder)).filter(
-    (file) => !applied.some((name) => name.endsWith(file.slice(0, 13))),
-  );
-}
-
-/** The first of them that is about an app, if there is one. */
-export async function unappliedAbout(
+/**
+ * The first registration that the database lacks.
+ *
+ * @param applied the names of the migrations that the database has.
+ * @param appId only registrations that change this app count.
+ */
+export async function firstUnapplied(
   folder: string,
-  appId: string,
   applied: readonly string[],
+  appId?: string,
 ): Promise<string | undefined> {
-  for (const file of await unapplied(folder, applied)) {
-    if ((await readFile(join(folder, file), 'utf8')).includes(aboutLine(appId))) return file;
+  for (const file of await registrations(folder)) {
+    if (applied.some((name) => name.endsWith(file.slice(0, 13)))) continue;
+    if (appId === undefined || (await readFile(join(folder, file), 'utf8')).includes(aboutLine(appId))) return file;
   }
   return undefined;
 }
 
 /** The files' names, in the order of their times. */
 async function registrations(folder: string): Promise<string[]> {
-  try {
-    return (await readdir(folder)).filter((name) => /^\d{13}-.*\.mjs$/.test(name)).sort();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
+  return (await readdir(folder)).filter((name) => /^\d{13}-.*\.mjs$/.test(name)).sort();
 }

@@ -27,11 +27,7 @@ export interface PathParams {
  * @throws {ProblemError} `invalid_app_id`, `invalid_client_id`, `invalid_conversion_id`, `invalid_member_id`, `invalid_format`,
  *   `members_required`, `members_not_sorted`
  */
-export function parseSignatureRequest(
-  action: ActionName,
-  params: PathParams,
-  query: unknown,
-): SignatureRequest {
+export function parseSignatureRequest(action: ActionName, params: PathParams, query: unknown): SignatureRequest {
   const { app_id = '', client_id = '', conversion_id = '', sorted_member_ids = '' } = params;
   requireId(app_id, 'invalid_app_id', 'app id');
   requireId(client_id, 'invalid_client_id', 'client id');

@@ -23,8 +23,7 @@ const FIELDS = {
   conversion_id: { ...ID, description: 'The id of the conversation.' },
   sorted_member_ids: {
     type: 'string',
-    description:
-      "Member ids joined with `:`, ascending by UTF-16 code unit as JavaScript's `.sort()` leaves them.",
+    description: "Member ids joined with `:`, ascending by UTF-16 code unit as JavaScript's `.sort()` leaves them.",
   },
 } as const;
 
@@ -36,11 +35,7 @@ const FIELDS = {
  */
 export function SignatureRoute(name: ActionName, summary: string): MethodDecorator {
   const action: Action = ACTIONS[name];
-  const ids = [
-    'app_id',
-    'client_id',
-    ...(action.conversation ? ['conversion_id'] : []),
-  ] as (keyof typeof FIELDS)[];
+  const ids = ['app_id', 'client_id', ...(action.conversation ? ['conversion_id'] : [])] as (keyof typeof FIELDS)[];
   const documented = action.members === 'none' ? ids : [...ids, 'sorted_member_ids' as const];
   return applyDecorators(
     Get([pathOf(documented), pathOf(documented.slice(0, -1))]),
@@ -51,9 +46,7 @@ export function SignatureRoute(name: ActionName, summary: string): MethodDecorat
     ApiSecurity({}),
     ApiBearerAuth(),
     ApiOperation({ operationId: name, summary }),
-    ...documented.map((id) =>
-      ApiParam({ name: id, schema: FIELDS[id], description: FIELDS[id].description }),
-    ),
+    ...documented.map((id) => ApiParam({ name: id, schema: FIELDS[id], description: FIELDS[id].description })),
     ApiQuery({
       name: 'format',
       required: false,

@@ -49,10 +49,7 @@ export class SignatureService {
 
 function requireLength({ members }: SignatureRequest, { maxMembers }: SigningApp): void {
   if (members.length <= maxMembers) return;
-  throw new ProblemError(
-    'too_many_members',
-    `There are ${members.length} member ids; the app allows ${maxMembers}.`,
-  );
+  throw new ProblemError('too_many_members', `There are ${members.length} member ids; the app allows ${maxMembers}.`);
 }
 
 function answerTo(request: SignatureRequest, app: SigningApp): SignatureAnswer {

@@ -5,34 +5,10 @@ import { hmacSecretPurpose, seal } from '../../apps/sealing.js';
 import type { SealingKeys } from '../../config/secrets-key.js';
 import { HMAC_ALGORITHMS, PUBLIC_KEY_ALGORITHMS } from '../../identity/algorithms.js';
 import { isKeySetUri } from '../../identity/fetch-key-set.js';
-import { parseText } from '../options.js';
-import { UsageError } from '../usage-error.js';
+import { type ForApp, parseText, UsageError } from '../options.js';
 
-/** The options that are columns of `apps`, by the names of the entity's properties, as commander hands them over. */
-export type AppOptions = Partial<
-  Pick<App, 'name' | 'identity' | 'timestampFormat' | 'membership' | 'maxMembers'>
->;
-
-export const name = (): Option => new Option('--name <name>', 'a name for people').argParser(parseName);
-export const identity = (): Option =>
-  new Option('--identity <identity>', 'how callers prove who they are; none: open to everyone').choices([
-    'none',
-    'jwt',
-  ]);
-export const timestampFormat = (): Option =>
-  new Option('--timestamp-format <format>', 'the form of signed timestamps').choices([
-    'seconds.micros',
-    'seconds',
-    'milliseconds',
-  ]);
-export const membership = (): Option =>
-  new Option('--membership <rules>', 'whether conversation rules decide').choices([
-    'off',
-    'where-registered',
-    'required',
-  ]);
-export const maxMembers = (): Option =>
-  new Option('--max-members <number>', 'the most member ids one request may name').argParser(parseCount);
+/** The options that are columns of `apps`. */
+type AppOptions = Partial<Pick<App, 'name' | 'identity' | 'timestampFormat' | 'membership' | 'maxMembers'>>;
 
 /** How tokens are verified, where `--identity` is jwt. */
 export interface TokenOptions {
@@ -45,38 +21,73 @@ export interface TokenOptions {
   algorithms?: string[];
 }
 
-export const tokenOptions = (): Option[] => [
-  new Option('--jwks-uri <uri>', 'where the issuer publishes its public keys; https, or http on this machine')
-    .argParser(parseKeySetUri)
-    .conflicts(['jwksFile', 'hmacSecret']),
-  new Option('--jwks-file <file>', 'a file with the public keys, a JWK Set').conflicts('hmacSecret'),
-  new Option(
-    '--hmac-secret',
-    'a secret shared with the issuer; asked for, or read from standard input after the master key',
-  ),
-  new Option('--issuer <iss>', 'what the claim iss must be').argParser(parseText),
-  new Option('--audience <aud>', 'what the claim aud must be or contain').argParser(parseText),
-  new Option(
-    '--client-id-claim <claim>',
-    'the claim with the client id, user.id for a path (default for a new app: sub)',
-  ).argParser(parseText),
-  new Option(
-    '--algorithms <list>',
-    'the algorithms a token may be signed with, such as RS256,ES256',
-  ).argParser(parseAlgorithms),
-];
+export type ChangeOptions = AppOptions & TokenOptions & ForApp;
+
+export function changeOptions(): Option[] {
+  return [
+    new Option('--name <name>', 'a name for people').argParser(parseName),
+    new Option('--identity <identity>', 'how callers prove who they are; none: open to everyone').choices([
+      'none',
+      'jwt',
+    ]),
+    new Option('--timestamp-format <format>', 'the form of signed timestamps').choices([
+      'seconds.micros',
+      'seconds',
+      'milliseconds',
+    ]),
+    new Option('--membership <rules>', 'whether conversation rules decide').choices([
+      'off',
+      'where-registered',
+      'required',
+    ]),
+    new Option('--max-members <number>', 'the most member ids one request may name').argParser(parseCount),
+    new Option('--jwks-uri <uri>', 'where the issuer publishes its public keys; https, or http on this machine')
+      .argParser(parseKeySetUri)
+      .conflicts(['jwksFile', 'hmacSecret']),
+    new Option('--jwks-file <file>', 'a file with the public keys, a JWK Set').conflicts('hmacSecret'),
+    new Option(
+      '--hmac-secret',
+      'a secret shared with the issuer; asked for, or read from standard input after the master key',
+    ),
+    new Option('--issuer <iss>', 'what the claim iss must be').argParser(parseText),
+    new Option('--audience <aud>', 'what the claim aud must be or contain').argParser(parseText),
+    new Option(
+      '--client-id-claim <claim>',
+      'the claim with the client id, user.id for a path (default for a new app: sub)',
+    ).argParser(parseText),
+    new Option('--algorithms <list>', 'the algorithms a token may be signed with, such as RS256,ES256').argParser(
+      parseAlgorithms,
+    ),
+  ];
+}
+
+const DEFAULTS: Readonly<Record<string, unknown>> = {
+  timestampFormat: 'seconds.micros',
+  membership: 'off',
+  maxMembers: 500,
+};
+
+export function registrationOptions(): Option[] {
+  return changeOptions().map((option) => {
+    const name = option.attributeName();
+    if (name in DEFAULTS) return option.default(DEFAULTS[name]);
+    return option.makeOptionMandatory(name === 'name' || name === 'identity');
+  });
+}
 
 /** The options by what they are about; the ones about tokens are undefined where none is given. */
 export function splitOptions({
+  appId,
   name,
   identity,
   timestampFormat,
   membership,
   maxMembers,
   ...tokens
-}: AppOptions & TokenOptions): { app: AppOptions; tokens: TokenOptions | undefined } {
+}: ChangeOptions): { appId: string; app: AppOptions; tokens: TokenOptions | undefined } {
   const app = Object.entries({ name, identity, timestampFormat, membership, maxMembers });
   return {
+    appId,
     app: Object.fromEntries(app.filter(([, value]) => value !== undefined)),
     tokens: Object.keys(tokens).length === 0 ? undefined : tokens,
   };
@@ -88,8 +99,9 @@ export function secretsFor(tokens: TokenOptions | undefined): string[] {
 }
 
 /**
- * The identity settings that the options make of those there are, or of none.
+ * The identity settings after a change.
  *
+ * @param present the settings before, if there are any.
  * @param secret the shared secret, where `--hmac-secret` asks for one.
  * @throws {UsageError} when the options do not go together.
  */
@@ -100,8 +112,7 @@ export async function identityFrom(
   secret: string | undefined,
   sealingKeys: SealingKeys,
 ): Promise<AppIdentity> {
-  const { changedIdentity, misfit, readKeySet, requireLongEnough } =
-    await import('../../identity/settings.js');
+  const { changedIdentity, misfit, readKeySet, requireLongEnough } = await import('../../identity/settings.js');
   const identity = changedIdentity(appId, present, {
     ...options,
     ...(jwksFile !== undefined && { jwks: await readKeySet(jwksFile) }),
@@ -125,7 +136,7 @@ function parseCount(text: string): number {
   return Number(text);
 }
 
-/** The address in the one form that URLs have, which the database's CHECK can judge. */
+/** The address in its normal form, which the database's CHECK can judge. */
 function parseKeySetUri(text: string): string {
   if (text !== text.trim() || !isKeySetUri(text)) {
     throw new InvalidArgumentError('An https address, or http on this machine, without a password.');

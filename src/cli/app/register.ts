@@ -1,56 +1,72 @@
-import { AppIdentity } from '../../apps/app-identity.entity.js';
-import { rowOf } from '../../apps/app-records.js';
-import { App } from '../../apps/app.entity.js';
+import { requireRegistered } from '../../apps/app-report.js';
 import { masterKeyPurpose, seal } from '../../apps/sealing.js';
 import { withAdmin } from '../admin.js';
 import type { Io } from '../io.js';
+import { UsageError } from '../options.js';
 import { readSecrets } from '../prompt.js';
-import { UsageError } from '../usage-error.js';
-import { type Present, presentApp, writeChange } from './migration.js';
-import { type AppOptions, identityFrom, secretsFor, splitOptions, type TokenOptions } from './options.js';
+import { type ChangeOptions, identityFrom, secretsFor, splitOptions, type TokenOptions } from './options.js';
+import { type Present, presentApp, writeChange } from './registration.js';
 
-export async function register(
-  io: Io,
-  { appId, ...options }: AppOptions & TokenOptions & { appId: string },
-): Promise<void> {
-  const { app, tokens } = splitOptions(options);
+export async function register(io: Io, options: ChangeOptions): Promise<void> {
+  const { appId, app, tokens } = splitOptions(options);
   const jwt = app.identity === 'jwt';
-  if (!jwt && tokens !== undefined) {
-    throw new UsageError('how tokens are verified is for --identity jwt only');
-  }
+  if (!jwt && tokens !== undefined) throw new UsageError('how tokens are verified is for --identity jwt only');
   await withAdmin(io, async (admin) => {
-    const { dataSource, sealingKeys } = admin;
+    const { sealingKeys } = admin;
     // Before anything is asked for, and again when nobody else can write.
     requireNew(appId, await presentApp(admin, appId));
     if (jwt) requireComplete(tokens);
     const [masterKey = '', secret] = await readSecrets(io, ['master key', ...secretsFor(tokens)]);
     await writeChange(io, admin, appId, async (present) => {
       requireNew(appId, present);
-      const identity = jwt ? await identityFrom(appId, null, tokens, secret, sealingKeys) : undefined;
       return {
         slug: 'register-app',
-        comment: 'Registers an app. What is secret is sealed, and bound to the app.',
-        app: rowOf(dataSource, App, { appId, disabled: false, ...app }),
+        comment: 'Registers an app. Its secrets are sealed, and bound to the app.',
+        app: { appId, disabled: false, ...app },
         key: {
           app_id: appId,
           version: 1,
           sealed_key: seal(masterKey, masterKeyPurpose(appId, 1), sealingKeys),
         },
-        ...(identity && { identity: rowOf(dataSource, AppIdentity, identity) }),
+        ...(jwt && { identity: await identityFrom(appId, null, tokens, secret, sealingKeys) }),
+      };
+    });
+  });
+}
+
+export async function set(io: Io, options: ChangeOptions): Promise<void> {
+  const { appId, app: given, tokens } = splitOptions(options);
+  if (Object.keys(given).length === 0 && tokens === undefined) {
+    throw new UsageError('nothing to set: give at least one option besides --app-id');
+  }
+  await withAdmin(io, async (admin) => {
+    const { identity } = requireRegistered(appId, (await presentApp(admin, appId)).app);
+    const jwt = (given.identity ?? identity) === 'jwt';
+    if (!jwt && tokens !== undefined) {
+      throw new UsageError('how tokens are verified is for apps with identity jwt only');
+    }
+    const secrets = secretsFor(tokens);
+    const [secret] = secrets.length > 0 ? await readSecrets(io, secrets) : [];
+    const what = [...Object.keys(given), ...(tokens === undefined ? [] : ['the verification of tokens'])];
+    await writeChange(io, admin, appId, async (present) => {
+      requireRegistered(appId, present.app);
+      return {
+        slug: 'set-app',
+        comment: `Changes ${what.join(', ')} of an app.`,
+        app: given,
+        identity: jwt ? await identityFrom(appId, present.identity, tokens, secret, admin.sealingKeys) : null,
       };
     });
   });
 }
 
 function requireNew(appId: string, { app }: Present): void {
-  if (app !== null) throw new Error(`the app "${appId}" is registered already`);
+  if (app !== null) throw new Error(`the app "${appId}" is already registered`);
 }
 
-/** Said before anybody types a key in vain. */
+/** Checked before anybody types a key in vain. */
 function requireComplete({ jwksUri, jwksFile, hmacSecret, algorithms }: TokenOptions = {}): void {
   if ((jwksUri ?? jwksFile ?? hmacSecret) === undefined || algorithms === undefined) {
-    throw new UsageError(
-      'identity jwt needs --algorithms and one of --jwks-uri, --jwks-file and --hmac-secret',
-    );
+    throw new UsageError('identity jwt needs --algorithms and one of --jwks-uri, --jwks-file and --hmac-secret');
   }
 }

@@ -1,6 +1,6 @@
 import type { AppIdentity } from '../../apps/app-identity.entity.js';
-import { allApps, findIdentity, keyStates, requireApp, rowOf } from '../../apps/app-records.js';
-import { App } from '../../apps/app.entity.js';
+import { keyStates } from '../../apps/app-report.js';
+import type { App } from '../../apps/app.entity.js';
 import { sealingKeyId } from '../../apps/sealing.js';
 import { keyInForce } from '../../apps/signing-app.js';
 import { type Admin, withAdmin } from '../admin.js';
@@ -8,45 +8,18 @@ import type { Io, OutputOptions } from '../io.js';
 
 type AppSummary = Readonly<Record<string, string | number | boolean | null>>;
 
-/** The app's columns, and which version of its key signs now. */
-function summaryOf({ dataSource }: Admin, app: App): AppSummary {
-  const key_in_force = keyInForce(app.masterKeys, Date.now())?.version ?? null;
-  return { ...(rowOf(dataSource, App, app) as AppSummary), key_in_force };
-}
-
-function printSummaries(io: Io, apps: readonly AppSummary[], options: OutputOptions): void {
-  io.printTable(
-    apps,
-    {
-      app: (app) => app.app_id,
-      name: (app) => app.name,
-      identity: (app) => (app.identity === 'none' ? io.warning('none: open to everyone') : app.identity),
-      disabled: (app) => app.disabled,
-      timestamp: (app) => app.timestamp_format,
-      membership: (app) => app.membership,
-      'max members': (app) => app.max_members,
-      'key in force': (app) => app.key_in_force ?? io.warning('none'),
-    },
-    options,
-  );
-}
-
 export async function list(io: Io, options: OutputOptions): Promise<void> {
   await withAdmin(io, async (admin) => {
-    const apps = await allApps(admin.dataSource);
-    printSummaries(
-      io,
-      apps.map((app) => summaryOf(admin, app)),
-      options,
-    );
+    const summaries = (await admin.apps.all()).map((app) => summaryOf(admin, app));
+    printSummaries(io, summaries, options);
   });
 }
 
 export async function show(io: Io, id: string, options: OutputOptions): Promise<void> {
   await withAdmin(io, async (admin) => {
-    const app = await requireApp(admin.dataSource, id);
+    const app = await admin.apps.require(id);
     const keys = keyStates(app, Date.now());
-    const tokens = tokensOf(await findIdentity(admin.dataSource, id));
+    const tokens = tokensOf(await admin.apps.identity(id));
     const summary = summaryOf(admin, app);
     if (options.json) {
       io.printJson({ ...summary, keys, tokens });
@@ -66,6 +39,26 @@ export async function show(io: Io, id: string, options: OutputOptions): Promise<
       '': ([, value]) => value,
     });
   });
+}
+
+/** The app's columns, and which version of its key signs now. */
+function summaryOf({ apps }: Admin, app: App): AppSummary {
+  const key_in_force = keyInForce(app.masterKeys, Date.now())?.version ?? null;
+  return { ...(apps.appRow(app) as AppSummary), key_in_force };
+}
+
+function printSummaries(io: Io, apps: readonly AppSummary[], options: OutputOptions): void {
+  const columns: Record<string, (app: AppSummary) => AppSummary[string] | undefined> = {
+    app: (app) => app.app_id,
+    name: (app) => app.name,
+    identity: (app) => (app.identity === 'none' ? io.warning('none: open to everyone') : app.identity),
+    disabled: (app) => app.disabled,
+    timestamp: (app) => app.timestamp_format,
+    membership: (app) => app.membership,
+    'max members': (app) => app.max_members,
+    'key in force': (app) => app.key_in_force ?? io.warning('none'),
+  };
+  io.printTable(apps, columns, options);
 }
 
 /** How an app's tokens are verified, without the secret. */

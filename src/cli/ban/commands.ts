@@ -1,43 +1,104 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { addBan, type Ban, listBans, removeBan } from '../../conversations/bans.js';
+import { withAdmin } from '../admin.js';
 import type { Io, OutputOptions } from '../io.js';
-import { appId, clientId, json, parseText, parseTime } from '../options.js';
-import type { BanOptions } from './ban.js';
+import { APP_ID, CLIENT_ID, type ForApp, type ForClient, JSON_OUTPUT, parseText, parseTime } from '../options.js';
 
-/** `ban …`: written at once; unlike an app, a ban is nothing to review first. */
+interface BanOptions extends ForClient {
+  /** In seconds. */
+  for?: number;
+  until?: Date;
+  reason?: string;
+}
+
+/** `ban …`: written at once; unlike an app, a ban needs no review first. */
 export function banCommands(io: Io): Command {
   const ban = new Command('ban').description('ban clients from an app, at once and without a migration');
   ban
     .command('add')
     .description('ban a client: permanent unless --for or --until; replaces an existing ban')
-    .addOption(appId())
-    .addOption(clientId())
+    .requiredOption(...APP_ID)
+    .requiredOption(...CLIENT_ID)
     .addOption(
       new Option('--for <time>', 'how long: a number of s, m, h, d or w, such as 1d')
         .argParser(parseDuration)
         .conflicts('until'),
     )
-    .addOption(
-      new Option('--until <time>', 'when it ends, such as 2027-01-31T22:00:00Z').argParser(
-        parseTime('"ban remove" ends a ban now'),
-      ),
-    )
-    .addOption(new Option('--reason <text>', 'for people; no client is told').argParser(parseText))
-    .action(async (options: BanOptions) => (await import('./ban.js')).add(io, options));
+    .option('--until <time>', 'when it ends, such as 2027-01-31T22:00:00Z', parseTime('"ban remove" ends a ban now'))
+    .option('--reason <text>', 'for people; no client is told', parseText)
+    .action((options: BanOptions) => add(io, options));
   ban
     .command('remove')
     .description('lift the ban of a client')
-    .addOption(appId())
-    .addOption(clientId())
-    .action(async (options: BanOptions) => (await import('./ban.js')).remove(io, options));
+    .requiredOption(...APP_ID)
+    .requiredOption(...CLIENT_ID)
+    .action((options: ForClient) => remove(io, options));
   ban
     .command('list')
     .description('all bans of an app, also those that are over')
-    .addOption(appId())
-    .addOption(json())
-    .action(async (options: OutputOptions & { appId: string }) =>
-      (await import('./ban.js')).list(io, options),
-    );
+    .requiredOption(...APP_ID)
+    .option(...JSON_OUTPUT)
+    .action((options: OutputOptions & ForApp) => list(io, options));
   return ban;
+}
+
+async function add(io: Io, { appId, clientId, for: seconds, until, reason }: BanOptions): Promise<void> {
+  await withAdmin(io, async ({ dataSource, apps }) => {
+    await apps.require(appId);
+    const { ban, replaced } = await addBan(dataSource, { appId, clientId, seconds, until, reason });
+    io.printSuccess(`"${clientId}" is banned from the app "${appId}" ${untilText(ban)}`);
+    if (replaced === undefined) return;
+    const why = replaced.reason === null ? 'without a reason' : `for the reason ${JSON.stringify(replaced.reason)}`;
+    io.print(`this replaces the ban that was there, ${untilText(replaced)}, ${why}`);
+  });
+}
+
+async function remove(io: Io, { appId, clientId }: ForClient): Promise<void> {
+  await withAdmin(io, async ({ dataSource, apps }) => {
+    await apps.require(appId);
+    if (!(await removeBan(dataSource, appId, clientId))) {
+      throw new Error(`"${clientId}" is not banned from the app "${appId}"`);
+    }
+    io.printSuccess(`"${clientId}" is not banned from the app "${appId}" any more`);
+  });
+}
+
+async function list(io: Io, options: OutputOptions & ForApp): Promise<void> {
+  await withAdmin(io, async ({ dataSource, apps }) => {
+    await apps.require(options.appId);
+    const columns = {
+      client: (ban: Ban) => ban.client_id,
+      state: (ban: Ban) => (ban.in_force ? io.warning('in force') : 'over'),
+      until: (ban: Ban) => ban.banned_until ?? 'permanent',
+      '': timeText,
+      // Written by others: nothing in it may steer the terminal.
+      reason: (ban: Ban) => ban.reason?.replace(/[\p{Cc}\p{Bidi_Control}]/gu, ' '),
+    };
+    io.printTable(await listBans(dataSource, options.appId), columns, options);
+  });
+}
+
+function untilText({ banned_until: until }: Pick<Ban, 'banned_until'>): string {
+  return until === null ? 'permanently' : `until ${until}`;
+}
+
+function timeText({ seconds_left: left }: Ban): string {
+  if (left === null) return '';
+  return left > 0 ? `${durationText(left)} left` : `since ${durationText(-left)}`;
+}
+
+/** A duration in its two largest units: `2 d 5 h`. */
+function durationText(seconds: number): string {
+  const parts: [number, string][] = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3_600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'min'],
+    [seconds % 60, 's'],
+  ];
+  const first = parts.findIndex(([count]) => count > 0);
+  if (first === -1) return '0 s';
+  const shown = parts.slice(first, first + 2).filter(([count]) => count > 0);
+  return shown.map(([count, unit]) => `${count} ${unit}`).join(' ');
 }
 
 const SECONDS: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800 };
@@ -48,9 +109,7 @@ const LAST_END = Date.parse('9999-12-31T23:59:59.999Z');
 /** @returns seconds. */
 function parseDuration(text: string): number {
   const [, number, unit = ''] = /^([1-9]\d{0,11})([smhdw])$/.exec(text) ?? [];
-  if (number === undefined) {
-    throw new InvalidArgumentError('A whole number with s, m, h, d or w, such as 90m or 1d.');
-  }
+  if (number === undefined) throw new InvalidArgumentError('A whole number with s, m, h, d or w, such as 90m or 1d.');
   const seconds = Number(number) * (SECONDS[unit] ?? NaN);
   if (Date.now() + seconds * 1000 > LAST_END) {
     throw new InvalidArgumentError('It ends after the year 9999; without the option a ban is permanent.');

@@ -1,6 +1,9 @@
 import { Command } from 'commander';
+import { type ConversationSummary, summarise } from '../../conversations/conversation-summary.js';
+import type { Membership } from '../../conversations/decision.js';
+import { withAdmin } from '../admin.js';
 import type { Io, OutputOptions } from '../io.js';
-import { appId, json, parseId } from '../options.js';
+import { APP_ID, type ForApp, JSON_OUTPUT, parseId } from '../options.js';
 
 /** `conversation …`: what the platform's backend has written about a conversation. */
 export function conversationCommands(io: Io): Command {
@@ -9,10 +12,51 @@ export function conversationCommands(io: Io): Command {
     .command('show')
     .description('the rules of a conversation, its owners and managers, and how many members it has')
     .argument('<id>', 'the conversation id', parseId)
-    .addOption(appId())
-    .addOption(json())
-    .action(async (id: string, options: OutputOptions & { appId: string }) =>
-      (await import('./show.js')).show(io, id, options),
-    );
+    .requiredOption(...APP_ID)
+    .option(...JSON_OUTPUT)
+    .action((id: string, options: OutputOptions & ForApp) => show(io, id, options));
   return conversation;
+}
+
+/** What the app's membership means for an unregistered conversation; see `decide`. */
+const UNREGISTERED: Record<Membership, string> = {
+  off: "the app's membership is off, so no rules count in any of its conversations",
+  'where-registered': "the app's membership is where-registered, so no rules count in this conversation",
+  required: "the app's membership is required, so nobody may join, leave, invite or kick there",
+};
+
+async function show(io: Io, id: string, { appId, json }: OutputOptions & ForApp): Promise<void> {
+  await withAdmin(io, async ({ dataSource, apps }) => {
+    const { membership } = await apps.require(appId);
+    const summary = await summarise(dataSource, appId, id);
+    if (summary === undefined) {
+      throw new Error(`no conversation "${id}" is registered in the app "${appId}": ${UNREGISTERED[membership]}`);
+    }
+    if (json) io.printJson({ ...summary, membership });
+    else print(io, summary, membership);
+  });
+}
+
+function print(io: Io, summary: ConversationSummary, membership: Membership): void {
+  io.printTable([summary], {
+    conversation: (row) => row.conversation_id,
+    join: (row) => row.join_rule,
+    invite: (row) => row.invite_rule,
+    kick: (row) => row.kick_rule,
+    'member limit': (row) => row.member_limit ?? 'none',
+    members: (row) => row.members,
+    owners: (row) => row.owners,
+    managers: (row) => row.managers,
+  });
+  if (membership === 'off') {
+    io.print(io.warning("the app's membership is off: these rules do not count, until it is set to something else"));
+  }
+  const { above_members: listed, owners, managers } = summary;
+  if (listed.length === 0) {
+    io.print('nobody ranks above a plain member');
+    return;
+  }
+  io.printTable(listed, { client: (row) => row.client_id, role: (row) => row.role });
+  const more = owners + managers - listed.length;
+  if (more > 0) io.print(`and ${more} more`);
 }

@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { loadSettings } from '../../config/settings.js';
 import type { Io } from '../io.js';
 
 /** `database …`: how to reach the database with other tools. */
@@ -8,18 +7,19 @@ export function databaseCommands(io: Io): Command {
   database
     .command('url')
     .description('print the URL of the database, password included: psql "$(im-signature database url)"')
-    .action(async () => {
-      const { databaseUrl, dataDir } = loadSettings(io.env);
-      io.print(databaseUrl ?? (await embeddedUrl(dataDir)));
-    });
+    .action(() => url(io));
   return database;
+}
+
+async function url(io: Io): Promise<void> {
+  const { loadSettings } = await import('../../config/settings.js');
+  const { databaseUrl, dataDir } = loadSettings(io.env);
+  io.print(databaseUrl ?? (await embeddedUrl(dataDir)));
 }
 
 async function embeddedUrl(dataDir: string): Promise<string> {
   const { embeddedPostgresUrl } = await import('../../database/embedded/embedded-postgres.js');
-  const url = await embeddedPostgresUrl(dataDir);
-  if (url === undefined) {
-    throw new Error(`no service uses the embedded PostgreSQL in ${dataDir}: start one with "npm start"`);
-  }
-  return url;
+  const found = await embeddedPostgresUrl(dataDir);
+  if (found !== undefined) return found;
+  throw new Error(`no service uses the embedded PostgreSQL in ${dataDir}: start one with "npm start"`);
 }

@@ -1,16 +1,45 @@
 import { Command } from 'commander';
+import { idFault, isId } from '../../problems/ids.js';
+import { withAdmin } from '../admin.js';
 import type { Io } from '../io.js';
-import { appId } from '../options.js';
+import { APP_ID, type ForApp } from '../options.js';
+import { readOnce } from '../prompt.js';
+
+/** The last time that a Date can hold, in milliseconds. */
+const LAST_DATE = 8.64e15;
 
 /** `identity …`: whether the tokens of an app would pass. */
 export function identityCommands(io: Io): Command {
   const identity = new Command('identity').description('try out how the tokens of an app are verified');
   identity
     .command('check')
-    .description(
-      'fetch the keys of an app, and say whether a token, asked for or from standard input, would pass',
-    )
-    .addOption(appId())
-    .action(async (options: { appId: string }) => (await import('./check.js')).check(io, options));
+    .description('fetch the keys of an app, and say whether a token, asked for or from standard input, would pass')
+    .requiredOption(...APP_ID)
+    .action((options: ForApp) => check(io, options));
   return identity;
+}
+
+async function check(io: Io, { appId }: ForApp): Promise<void> {
+  await withAdmin(io, async ({ apps, sealingKeys }) => {
+    const { Clock } = await import('../../config/clock.js');
+    const { bearerToken } = await import('../../identity/client-identity.guard.js');
+    const { fetchKeySet } = await import('../../identity/fetch-key-set.js');
+    const { TokenVerifier } = await import('../../identity/token-verifier.js');
+    const app = await apps.require(appId);
+    if (app.identity === 'none') throw new Error(`the app "${appId}" asks for no tokens: its identity is none`);
+    if (app.disabled) throw new Error(`the app "${appId}" is disabled: nothing is signed for it`);
+    const settings = await apps.identity(appId);
+    if (settings === null) throw new Error(`the app "${appId}" has identity jwt, without settings to verify tokens`);
+    if (settings.jwksUri !== null) {
+      const { keys = [] } = (await fetchKeySet(settings.jwksUri)) ?? {};
+      const names = keys.map(({ kid, kty }) => `${kid ?? 'without kid'} (${kty ?? '?'})`).join(', ');
+      io.print(`${settings.jwksUri} answers ${keys.length} key(s): ${names}`);
+    }
+    const authorization = `Bearer ${await readOnce(io, 'token')}`;
+    const token = bearerToken({ headers: { authorization }, rawHeaders: ['authorization', authorization] });
+    const { clientId, expires } = await new TokenVerifier(sealingKeys, new Clock()).verify(settings, token);
+    if (!isId(clientId)) throw new Error(`the token does not pass: its client id ${idFault(clientId)}`);
+    const end = new Date(Math.min(expires * 1000, LAST_DATE)).toISOString();
+    io.printSuccess(`The token passes: it is client "${clientId}", until ${end}.`);
+  });
 }

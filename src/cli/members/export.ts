@@ -1,28 +1,26 @@
 import { pipeline } from 'node:stream/promises';
-import { requireApp } from '../../apps/app-records.js';
 import { summarise } from '../../conversations/conversation-summary.js';
-import { exportMembers, type Format } from '../../conversations/members/export.js';
-import { withOwnConnection } from '../../database/own-connection.js';
+import { type Format, readMembers } from '../../conversations/members/export.js';
 import { withAdmin } from '../admin.js';
 import type { Io } from '../io.js';
+import type { ForApp } from '../options.js';
 
-export interface ExportOptions {
-  appId: string;
+export interface ExportOptions extends ForApp {
   conversationId?: string;
   format: Format;
 }
 
-export async function run(io: Io, { appId, conversationId, format }: ExportOptions): Promise<void> {
-  await withAdmin(io, async ({ dataSource }) => {
-    await requireApp(dataSource, appId);
+export async function exportMembers(io: Io, { appId, conversationId, format }: ExportOptions): Promise<void> {
+  await withAdmin(io, async ({ apps, dataSource, withOwnConnection }) => {
+    await apps.require(appId);
     if (conversationId !== undefined && (await summarise(dataSource, appId, conversationId)) === undefined) {
       throw new Error(`no conversation "${conversationId}" is registered in the app "${appId}"`);
     }
-    await withOwnConnection(dataSource, async (client) => {
-      const lines = exportMembers(client, appId, conversationId, format);
-      // The connection ends amid it when nobody reads any more.
+    await withOwnConnection(async (client) => {
+      const lines = readMembers(client, appId, conversationId, format);
+      // The connection ends in the middle of it when the reader stops reading.
       lines.on('error', () => undefined);
-      // What is wrong with the output is told, or is not, where it is for every command: in main.ts.
+      // Faults of the output are reported in main.ts, for every command alike.
       let outputFault: Error | undefined;
       io.streams.stdout.once('error', (error: Error) => {
         outputFault = error;

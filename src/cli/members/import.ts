@@ -2,22 +2,19 @@ import { accessSync, constants, createReadStream, statSync } from 'node:fs';
 import { extname } from 'node:path';
 import type { Client } from 'pg';
 import type { DataSource } from 'typeorm';
-import { requireApp } from '../../apps/app-records.js';
 import { parseCsv } from '../../conversations/members/csv.js';
 import type { Format } from '../../conversations/members/export.js';
-import { type Counts, importMembers } from '../../conversations/members/import.js';
+import { type Counts, loadMembers } from '../../conversations/members/import.js';
 import { linesOf } from '../../conversations/members/lines.js';
 import { parseNdjson } from '../../conversations/members/ndjson.js';
-import { withOwnConnection } from '../../database/own-connection.js';
 import { withAdmin } from '../admin.js';
-import { interruptible } from '../interruptible.js';
 import type { Io } from '../io.js';
-import { UsageError } from '../usage-error.js';
+import { type ForApp, UsageError } from '../options.js';
+import { interruptible } from './interruptible.js';
 import { showProgress } from './progress.js';
 import { RejectsFile } from './rejects.js';
 
-export interface ImportOptions {
-  appId: string;
+export interface ImportOptions extends ForApp {
   format?: Format;
   rejects?: string;
 }
@@ -26,7 +23,7 @@ const PARSERS = { csv: parseCsv, ndjson: parseNdjson };
 const STANDARD_INPUT = '-';
 const FORMATS: Readonly<Record<string, Format>> = { '.csv': 'csv', '.ndjson': 'ndjson', '.jsonl': 'ndjson' };
 
-export async function run(io: Io, file: string, { appId, ...options }: ImportOptions): Promise<void> {
+export async function importMembers(io: Io, file: string, { appId, ...options }: ImportOptions): Promise<void> {
   const format = options.format ?? FORMATS[extname(file).toLowerCase()];
   if (format === undefined) {
     throw new UsageError('the name of the file does not say its format: give --format');
@@ -35,15 +32,15 @@ export async function run(io: Io, file: string, { appId, ...options }: ImportOpt
   const rejects = new RejectsFile(
     options.rejects ?? (file === STANDARD_INPUT ? 'members.rejected.ndjson' : `${file}.rejected.ndjson`),
   );
-  await withAdmin(io, async ({ dataSource }) => {
-    await requireApp(dataSource, appId);
+  await withAdmin(io, async ({ apps, dataSource, withOwnConnection }) => {
+    await apps.require(appId);
     const progress = await showProgress(io, size);
     const parse = (chunks: AsyncIterable<Buffer>) => PARSERS[format](linesOf(counted(chunks, progress.read)));
     const counts = await interruptible((signal) =>
-      withOwnConnection(dataSource, async (client) => {
+      withOwnConnection(async (client) => {
         await cancelOnAbort(client, dataSource, signal);
         const input = file === STANDARD_INPUT ? io.streams.stdin : createReadStream(file);
-        return importMembers(client, { appId, input, parse, rejects, signal, begins: progress.begins });
+        return loadMembers(client, { appId, input, parse, rejects, signal, begins: progress.begins });
       }),
     ).finally(progress.end);
     report(io, counts, rejects.path);
@@ -74,10 +71,7 @@ function sizeOf(file: string): number | undefined {
   }
 }
 
-async function* counted(
-  chunks: AsyncIterable<Buffer>,
-  count: (bytes: number) => void,
-): AsyncGenerator<Buffer> {
+async function* counted(chunks: AsyncIterable<Buffer>, count: (bytes: number) => void): AsyncGenerator<Buffer> {
   for await (const chunk of chunks) {
     count(chunk.length);
     yield chunk;

@@ -13,8 +13,7 @@ const SILENT: Progress = { read: () => undefined, begins: () => undefined, end: 
 export async function showProgress(io: Io, size: number | undefined): Promise<Progress> {
   if (!io.streams.stderr.isTTY) return SILENT;
   const { default: cliProgress } = await import('cli-progress');
-  const format =
-    size === undefined ? '{phase}: {megabytes} MB' : '{phase}: {bar} {percentage} % of {megabytes} MB';
+  const format = size === undefined ? '{phase}: {megabytes} MB' : '{phase}: {bar} {percentage} % of {megabytes} MB';
   const bar = new cliProgress.SingleBar({ format, hideCursor: true, clearOnComplete: true });
   const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
   let done = 0;

@@ -1,6 +1,12 @@
 import { Command, Option } from 'commander';
-import type { Io } from '../io.js';
-import type { MigrateOptions } from './migrate.js';
+import { withDatabaseUrl } from '../admin.js';
+import type { Io, OutputOptions } from '../io.js';
+
+interface MigrateOptions extends OutputOptions {
+  dryRun?: true;
+  revert?: true;
+  status?: true;
+}
 
 /** `migrate`: brings the database to what this build and the registrations need, or one step back. */
 export function migrateCommand(io: Io): Command {
@@ -8,9 +14,30 @@ export function migrateCommand(io: Io): Command {
     .description(
       'apply the pending migrations, each in a transaction; processes that start together wait for the first',
     )
-    .addOption(new Option('--dry-run', 'only say what would be applied').conflicts(['revert', 'status']))
-    .addOption(new Option('--revert', 'take back the one that was applied last').conflicts('status'))
-    .addOption(new Option('--status', 'show which are applied'))
+    .addOption(new Option('--dry-run', 'only print what would be applied').conflicts(['revert', 'status']))
+    .addOption(new Option('--revert', 'revert the one that was applied last').conflicts('status'))
+    .option('--status', 'show which are applied')
     .option('--json', 'with --status: print JSON')
-    .action(async (options: MigrateOptions) => (await import('./migrate.js')).run(io, options));
+    .action((options: MigrateOptions) => run(io, options));
+}
+
+async function run(io: Io, options: MigrateOptions): Promise<void> {
+  const printEach = (verb: string, names: readonly string[]): void => {
+    for (const name of names) io.print(`${verb} ${name}`);
+    if (names.length === 0) io.printSuccess('nothing to apply');
+  };
+  await withDatabaseUrl(io, async (url, { migrationsDir: folder }) => {
+    const { migrate, migrationStatus, pendingMigrations, revertLast } = await import('../../database/migrate.js');
+    if (options.status) {
+      const status = await migrationStatus(url, folder);
+      io.printTable(status, { migration: ({ name }) => name, applied: ({ applied }) => applied }, options);
+    } else if (options.revert) {
+      const reverted = await revertLast(url, folder);
+      io.printSuccess(reverted === undefined ? 'nothing to revert' : `reverted ${reverted}`);
+    } else if (options.dryRun) {
+      printEach('would apply', await pendingMigrations(url, folder));
+    } else {
+      printEach('applied', await migrate(url, folder));
+    }
+  });
 }

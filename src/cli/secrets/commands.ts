@@ -1,10 +1,11 @@
 import { Command } from 'commander';
 import { newSecretsKey } from '../../config/secrets-key.js';
 import type { Io } from '../io.js';
+import { reseal, type ResealOptions } from './reseal.js';
 
-/** `secrets …`: the keys that seal what is secret in the database. */
+/** `secrets …`: the keys that seal the secrets in the database. */
 export function secretsCommands(io: Io): Command {
-  const secrets = new Command('secrets').description('the keys that seal what is secret in the database');
+  const secrets = new Command('secrets').description('the keys that seal the secrets in the database');
   secrets
     .command('new')
     .description('print a fresh key for SECRETS_KEY')
@@ -13,13 +14,9 @@ export function secretsCommands(io: Io): Command {
     });
   secrets
     .command('reseal')
-    .description(
-      'write a migration that seals with another key what is sealed with one; SECRETS_KEY must hold both',
-    )
-    .requiredOption('--from <key-id>', 'the id of the key that is to go')
-    .requiredOption('--to <key-id>', 'the id of the key that is to stay')
-    .action(async (options: { from: string; to: string }) =>
-      (await import('./reseal.js')).reseal(io, options),
-    );
+    .description('write a migration that seals with one key all that another one sealed; SECRETS_KEY must hold both')
+    .requiredOption('--from <key-id>', 'the id of the key to retire')
+    .requiredOption('--to <key-id>', 'the id of the key that replaces it')
+    .action((options: ResealOptions) => reseal(io, options));
   return secrets;
 }

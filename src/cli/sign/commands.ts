@@ -1,15 +1,27 @@
 import { Command } from 'commander';
 import { type Action, type ActionName, ACTIONS } from '../../signature/actions.js';
+import type { SignatureAnswer } from '../../signature/signature.service.js';
+import { withAdmin } from '../admin.js';
 import type { Io } from '../io.js';
-import type { SignOptions } from './sign.js';
+import type { ForClient } from '../options.js';
 
-/** `sign …`: a signature from the command line, for trying things out. Everything is judged but who is calling. */
+/** Milliseconds. */
+const TIMEOUT = 10_000;
+
+interface SignOptions extends ForClient {
+  conversionId?: string;
+  members?: string;
+  format?: string;
+  explain?: true;
+}
+
+/** `sign …`: a signature from the command line, for trying things out. All is checked but the caller's identity. */
 export function signCommands(io: Io): Command {
-  const sign = new Command('sign').description(
-    'sign as the service would, bans and conversation rules included; nobody is asked for a token',
+  const signing = new Command('sign').description(
+    'sign as the service would, bans and conversation rules included; no token is asked for',
   );
   for (const [name, action] of Object.entries(ACTIONS) as [ActionName, Action][]) {
-    const command = sign
+    const command = signing
       .command(name)
       .description(`sign "${name}"`)
       .requiredOption('--app-id <id>', 'the app')
@@ -18,8 +30,33 @@ export function signCommands(io: Io): Command {
     if (action.members !== 'none') command.option('--members <ids>', 'sorted member ids, joined with ":"');
     command
       .option('--format <format>', 'sdk: integer milliseconds')
-      .option('--explain', 'print the message that was signed, on a line before')
-      .action(async (options: SignOptions) => (await import('./sign.js')).run(io, name, options));
+      .option('--explain', 'print the signed message, on a line before')
+      .action((options: SignOptions) => sign(io, name, options));
   }
-  return sign;
+  return signing;
+}
+
+async function sign(io: Io, name: ActionName, options: SignOptions): Promise<void> {
+  const { parseSignatureRequest } = await import('../../signature/signature-request.js');
+  const { appId: app_id, clientId: client_id, conversionId: conversion_id, members: sorted_member_ids } = options;
+  const params = { app_id, client_id, conversion_id, sorted_member_ids };
+  const request = parseSignatureRequest(name, params, { format: options.format });
+  await withAdmin(io, async ({ dataSource, sealingKeys }) => {
+    const { AppRegistry } = await import('../../apps/app-registry.js');
+    const { Clock } = await import('../../config/clock.js');
+    const { FactsReader } = await import('../../conversations/facts-reader.js');
+    const { LookUps } = await import('../../database/look-ups.js');
+    const { SignatureService } = await import('../../signature/signature.service.js');
+    const lookUps = new LookUps(dataSource);
+    const registry = new AppRegistry(dataSource, lookUps, new Clock(), sealingKeys);
+    const service = new SignatureService(registry, new FactsReader(lookUps));
+    const app = await registry.find(request.appId);
+    const answer = JSON.parse(await service.sign(app, request, performance.now() + TIMEOUT)) as SignatureAnswer;
+    if (options.explain) {
+      const { conversion_id = '', sorted_member_ids = '', ...rest } = answer;
+      const parts = { ...rest, conversion_id, sorted_member_ids, timestamp: String(answer.timestamp) };
+      io.print(ACTIONS[name].message(parts));
+    }
+    io.printJson(answer);
+  });
 }

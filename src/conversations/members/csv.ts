@@ -1,13 +1,6 @@
 import { parse } from 'csv-parse/sync';
 import type { Line } from './lines.js';
-import {
-  type Field,
-  FIELDS,
-  lineFault,
-  type Membership,
-  membershipOf,
-  type ParsedLine,
-} from './membership.js';
+import { type Field, FIELDS, lineFault, type Membership, membershipOf, type ParsedLine } from './membership.js';
 
 const LINE_BREAK = Buffer.from('\n');
 

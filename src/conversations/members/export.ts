@@ -14,7 +14,7 @@ const COPY_OPTIONS: Readonly<Record<Format, string>> = {
 };
 
 /** The memberships of an app, or of one conversation in it, as they are at one moment, by conversation and client. */
-export function exportMembers(
+export function readMembers(
   client: Client,
   appId: string,
   conversationId: string | undefined,

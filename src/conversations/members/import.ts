@@ -88,7 +88,7 @@ const WRITE = `
  * Loads all lines that can be loaded in one transaction, and writes the others to the rejects file; or does nothing of that, and throws
  * an Error with one line that says so.
  */
-export async function importMembers(client: Client, job: ImportJob): Promise<Counts> {
+export async function loadMembers(client: Client, job: ImportJob): Promise<Counts> {
   let committing = false;
   let lost: Error | undefined;
   client.once('error', (error: Error) => {
@@ -122,14 +122,8 @@ function isAnswer(error: unknown): boolean {
   return (error as { severity?: string }).severity === 'ERROR';
 }
 
-async function write(
-  client: Client,
-  { appId, input, parse, rejects, signal, begins }: ImportJob,
-): Promise<Counts> {
-  const run = async <Row extends QueryResultRow>(
-    sql: string,
-    values: unknown[] = [],
-  ): Promise<QueryResult<Row>> => {
+async function write(client: Client, { appId, input, parse, rejects, signal, begins }: ImportJob): Promise<Counts> {
+  const run = async <Row extends QueryResultRow>(sql: string, values: unknown[] = []): Promise<QueryResult<Row>> => {
     signal.throwIfAborted();
     return client.query<Row>(sql, values);
   };
@@ -163,9 +157,7 @@ async function write(
   );
   let rejected = 0;
   for (;;) {
-    const { rows: some } = await run<{ line: string; reason: string; source: string }>(
-      'FETCH 100 FROM rejected',
-    );
+    const { rows: some } = await run<{ line: string; reason: string; source: string }>('FETCH 100 FROM rejected');
     if (some.length === 0) break;
     rejected += some.length;
     await rejects.write(
@@ -203,7 +195,5 @@ const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '
 
 /** https://www.postgresql.org/docs/current/sql-copy.html, "Text Format" */
 function escaped(value: string | null): string {
-  return value === null
-    ? '\\N'
-    : value.replace(/[\\\t\n\r]/g, (character) => ESCAPES[character] ?? character);
+  return value === null ? '\\N' : value.replace(/[\\\t\n\r]/g, (character) => ESCAPES[character] ?? character);
 }
