@@ -94,17 +94,19 @@ function sourceOf({ slug, appIds, comment, changes }: NewRegistration, time: num
   const down = changes.toReversed().map((change) => statement(change.down, change.exact));
   return `// @ts-check
 ${appIds.map(aboutLine).join('')}
+/** @import { MigrationInterface, QueryRunner } from 'typeorm' */
+
 /**
  * ${comment}
  *
- * @implements {import('typeorm').MigrationInterface}
+ * @implements {MigrationInterface}
  */
 export class ${name}${time} {
-  /** @param {import('typeorm').QueryRunner} queryRunner */
+  /** @param {QueryRunner} queryRunner */
   async up(queryRunner) {
 ${up.join('')}  }
 
-  /** @param {import('typeorm').QueryRunner} queryRunner */
+  /** @param {QueryRunner} queryRunner */
   async down(queryRunner) {
 ${down.join('')}  }
 }
