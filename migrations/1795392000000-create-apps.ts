@@ -3,7 +3,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 /** The registered apps: what admins write, by further migrations. */
 export class CreateApps1795392000000 implements MigrationInterface {
   async up(queryRunner: QueryRunner): Promise<void> {
-    // An id is joined with ":" into the signed message, unescaped; src/apps/ids.ts has the same rule.
+    // An id is joined with ":" into the signed message, unescaped; src/problems/ids.ts has the same rule.
     await queryRunner.query(`
       CREATE TABLE apps (
         app_id text PRIMARY KEY CHECK (app_id ~ '^[^:\\u0001-\\u001f\\u007f-\\u009f]{1,64}$'),

@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** The rule of src/apps/ids.ts, as in create-apps. */
+/** The rule of src/problems/ids.ts, as in create-apps. */
 const ID = String.raw`'^[^:\u0001-\u001f\u007f-\u009f]{1,64}$'`;
 
 /**

@@ -8,8 +8,14 @@ export const CONNECT_TIMEOUT = 2_000;
 /** PostgreSQL cancels a look-up after this time: below the second after which its result could not be used any more. */
 export const STATEMENT_TIMEOUT_MS = 800;
 
-/** Prepared statements keep their plan while tables grow; one that scans a table, as fits an empty one, must not be among them. */
-const SESSION = `-c statement_timeout=${STATEMENT_TIMEOUT_MS} -c enable_seqscan=off`;
+/** A setting that only a session of its own has: a pooler passes no settings on, or refuses them. */
+export const OWN_SESSION = 'im_signature.own_session';
+
+/**
+ * Prepared statements keep their plan while tables grow; one that scans a table, as fits an empty one, must not be among them.
+ * Compiling a look-up (jit) takes longer than running it.
+ */
+const SESSION = `-c statement_timeout=${STATEMENT_TIMEOUT_MS} -c enable_seqscan=off -c jit=off -c ${OWN_SESSION}=on`;
 
 /** To notice a network that forgets idle connections. */
 const KEEP_ALIVE_DELAY_MS = 10_000;

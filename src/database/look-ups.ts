@@ -4,16 +4,18 @@ import { DatabaseError as PostgresError, type Pool, type PoolClient } from 'pg';
 import { DataSource } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
 import { before, DeadlineError } from '../problems/deadline.js';
-import { STATEMENT_TIMEOUT_MS } from './data-source.js';
+import { OWN_SESSION } from './data-source.js';
 
-/** For one look-up, waiting for a connection included. More than PostgreSQL gives a statement, whose connection then stays. */
-const LIMIT_MS = 1_000;
+/** Milliseconds for a connection, and then for an answer: more than PostgreSQL gives a statement, whose connection then stays. */
+const LIMIT = 1_000;
 
 /** A statement that PostgreSQL keeps prepared on each connection, under its name. */
 export interface Statement {
   readonly name: string;
   readonly text: string;
 }
+
+const UNPREPARED = 'PostgreSQL is reached through a pooler: statements are not prepared.';
 
 class ConnectionLostError extends Error {}
 
@@ -32,11 +34,11 @@ export class LookUps implements OnModuleInit {
 
   /** A pooler such as PgBouncer does not pass on the time limit of a session; then it may not keep prepared statements either. */
   async onModuleInit(): Promise<void> {
-    const [row] = await this.dataSource.query<{ statement_timeout: string }[]>('SHOW statement_timeout');
-    this.prepared = row?.statement_timeout === `${STATEMENT_TIMEOUT_MS}ms`;
-    if (!this.prepared) {
-      this.logger.log('PostgreSQL is reached through a pooler: statements are not prepared.');
-    }
+    const [row] = await this.dataSource.query<{ own: string | null }[]>('SELECT current_setting($1, true) AS own', [
+      OWN_SESSION,
+    ]);
+    this.prepared = row?.own === 'on';
+    if (!this.prepared) this.logger.log(UNPREPARED);
   }
 
   /**
@@ -51,12 +53,11 @@ export class LookUps implements OnModuleInit {
     parameters: readonly string[],
     questions: number,
   ): Promise<Row[]> {
-    const deadline = performance.now() + LIMIT_MS;
     try {
-      return await this.attempt<Row>(statement, parameters, questions, deadline);
+      return await this.attempt<Row>(statement, parameters, questions);
     } catch (error) {
       if (!(error instanceof ConnectionLostError)) throw error;
-      return this.attempt<Row>(statement, parameters, questions, deadline);
+      return this.attempt<Row>(statement, parameters, questions);
     }
   }
 
@@ -64,20 +65,23 @@ export class LookUps implements OnModuleInit {
     { name, text }: Statement,
     parameters: readonly string[],
     questions: number,
-    deadline: number,
   ): Promise<Row[]> {
-    const client = await before(deadline, 'connection to PostgreSQL', this.pool.connect(), (late) => {
+    const connecting = before(performance.now() + LIMIT, 'connection to PostgreSQL', this.pool.connect(), (late) => {
       late.release();
     });
+    const client = await connecting;
     try {
       const query = { ...(this.prepared && { name }), text, values: [...parameters] };
-      const { rows } = await before(deadline, 'answer from PostgreSQL', client.query<Row>(query));
+      const { rows } = await before(performance.now() + LIMIT, 'answer from PostgreSQL', client.query<Row>(query));
       // A new connection may lead to what is the primary by now.
       if (rows.length !== questions) throw new ConnectionLostError('PostgreSQL is in recovery, a standby');
       client.release();
       return rows;
     } catch (error) {
-      if (error instanceof PostgresError && !endsConnection(error)) {
+      if (error instanceof PostgresError && isPreparedElsewhere(error)) {
+        this.prepared = false;
+        this.logger.warn(UNPREPARED);
+      } else if (error instanceof PostgresError && !endsConnection(error)) {
         client.release();
         throw error;
       }
@@ -103,6 +107,11 @@ export class LookUps implements OnModuleInit {
 /** Whether PostgreSQL could not take one of the values, class 22 of its error codes. */
 export function isDataFault(error: unknown): boolean {
   return error instanceof PostgresError && error.code?.startsWith('22') === true;
+}
+
+/** `invalid_sql_statement_name` and `duplicate_prepared_statement`: a pooler hands the session to another server, or another client. */
+function isPreparedElsewhere({ code }: PostgresError): boolean {
+  return code === '26000' || code === '42P05';
 }
 
 /** Classes 57P and 08 of PostgreSQL's error codes: a shutdown, or a connection that failed. */
