@@ -109,7 +109,7 @@ async function check(io: Io, options: OutputOptions): Promise<void> {
     );
     if (options.json) io.printJson(faults);
     else if (faults.length === 0) io.printSuccess('every sealed key opens, and every app has a key in force');
-    else io.printTable(faults, { app: ({ app_id }) => app_id, fault: ({ fault }) => fault });
+    else io.printTable(faults);
     if (faults.length > 0) io.exitCode = 1;
   });
 }
