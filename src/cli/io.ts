@@ -33,6 +33,14 @@ export class Io {
     this.print(this.colour('green', text));
   }
 
+  /** What comes after a registration is written. @param file its path. */
+  printWritten(file: string): void {
+    this.printSuccess(`wrote ${file}`);
+    this.print(
+      'Next: read it, commit it and have it reviewed. "npm run migrate" applies it, "im-signature migrate --revert" reverts it.',
+    );
+  }
+
   printJson(value: unknown): void {
     this.print(JSON.stringify(value, null, 2));
   }
