@@ -79,10 +79,7 @@ export function bearerToken(request: Pick<IncomingMessage, 'headers' | 'rawHeade
   }
   const token = BEARER.exec(authorization)?.[1];
   if (token !== undefined && token.length <= MAX_TOKEN_BYTES) return token;
-  throw new ProblemError(
-    'identity_invalid',
-    `The token is malformed or longer than ${MAX_TOKEN_BYTES} bytes.`,
-  );
+  throw new ProblemError('identity_invalid', `The token is malformed or exceeds ${MAX_TOKEN_BYTES} bytes.`);
 }
 
 /** Ids are compared code unit by code unit, without case folding or Unicode normalisation. */

@@ -35,15 +35,11 @@ export async function fetchKeySet(uri: string, etag?: string): Promise<TaggedKey
     return { keys, etag: response.headers.get('etag') ?? undefined };
   } catch (error) {
     if (signal.aborted) throw new Error(`no answer within ${TIMEOUT_MS / 1000} s`, { cause: error });
-    throw reasonOf(error as Error);
+    // The reason of fetch's "fetch failed" is its cause, which has only a code where a host has several addresses.
+    const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
+    const reason = cause?.message === '' ? cause.code : cause?.message;
+    throw new Error(reason ?? (error as Error).message, { cause: error });
   }
-}
-
-/** The reason of fetch's "fetch failed" is its cause; for a host with several addresses that has only a code. */
-function reasonOf(error: Error): Error {
-  const cause = error.cause as NodeJS.ErrnoException | undefined;
-  const reason = cause?.message === '' ? cause.code : cause?.message;
-  return reason === undefined ? error : new Error(reason, { cause: error });
 }
 
 async function readBounded(response: Response): Promise<string> {

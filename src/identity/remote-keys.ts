@@ -36,13 +36,10 @@ export class RemoteKeys {
   /** The fetch that runs, or waits for its interval. */
   private next: Promise<void> | undefined;
   private fetching = false;
-  private started = 0;
-  /** The number of the last fetch that succeeded. */
-  private succeeded = 0;
+  private lastStarted = 0;
+  private lastSucceeded = 0;
   private succeededAt = NEVER;
-  /** Where the interval before the next fetch begins. */
-  private pausedAt = NEVER;
-  /** Why the last fetch failed. */
+  private intervalStart = NEVER;
   private failure: KeysUnavailableError | undefined;
   private waiting = 0;
 
@@ -59,18 +56,18 @@ export class RemoteKeys {
    * @throws {KeysUnavailableError} when the issuer does not answer; else what `verify` throws.
    */
   async use<T>(token: string, verify: (find: FindKey) => Promise<T>): Promise<T> {
-    const before = this.started;
+    const before = this.lastStarted;
     this.dropWithdrawn();
     if (this.clock.elapsedSince(this.succeededAt) > MAX_KEY_AGE) void this.fetchNext();
     for (;;) {
-      const { succeeded } = this;
+      const { lastSucceeded } = this;
       try {
         return await verify(this.find);
       } catch (error) {
-        if (succeeded > before || !isKeyMissing(error, token)) throw error;
+        if (lastSucceeded > before || !isKeyMissing(error, token)) throw error;
       }
       // Newer keys may have come meanwhile.
-      if (this.succeeded === succeeded) await this.waitForNext();
+      if (this.lastSucceeded === lastSucceeded) await this.waitForNext();
     }
   }
 
@@ -93,11 +90,11 @@ export class RemoteKeys {
   }
 
   private async fetchAfterInterval(): Promise<void> {
-    const pause = FETCH_INTERVAL - this.clock.elapsedSince(this.pausedAt);
+    const pause = FETCH_INTERVAL - this.clock.elapsedSince(this.intervalStart);
     if (pause > 0) await delay(pause);
-    const number = ++this.started;
+    const number = ++this.lastStarted;
     const startedAt = this.clock.read();
-    this.pausedAt = startedAt;
+    this.intervalStart = startedAt;
     this.fetching = true;
     try {
       const set = await fetchKeySet(this.uri, this.etag);
@@ -105,13 +102,13 @@ export class RemoteKeys {
       this.etag = set === undefined ? this.etag : set.etag;
       for (const jwk of this.published) this.seenAt.set(jwk, startedAt);
       this.find = this.findAmongSeen();
-      this.succeeded = number;
+      this.lastSucceeded = number;
       this.succeededAt = startedAt;
       this.failure = undefined;
     } catch (error) {
       const message = `The keys of ${this.uri} cannot be fetched: ${(error as Error).message}`;
       this.failure = new KeysUnavailableError(message, { cause: error });
-      this.pausedAt = this.clock.read();
+      this.intervalStart = this.clock.read();
       this.warn(message);
     }
     this.fetching = false;

@@ -40,14 +40,11 @@ export function requireLongEnough(secret: string, algorithms: readonly string[])
 
 /** Reads a JWK Set of public keys from a file. @throws {Error} that names the file and the fault. */
 export async function readKeySet(file: string): Promise<JSONWebKeySet> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new Error(`${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? ''})`, {
-      cause: error,
-    });
-  });
   try {
-    return parseKeySet(text);
+    return parseKeySet(await readFile(file, 'utf8'));
   } catch (error) {
-    throw new Error(`${file}: ${(error as Error).message}`, { cause: error });
+    const { code, message } = error as NodeJS.ErrnoException;
+    const fault = code === undefined ? `${file}: ${message}` : `${file} cannot be read (${code})`;
+    throw new Error(fault, { cause: error });
   }
 }

@@ -10,9 +10,8 @@ import { Clock, type ClockReading } from '../config/clock.js';
 import type { SealingKeys } from '../config/secrets-key.js';
 import { isId } from '../problems/ids.js';
 import { ProblemError } from '../problems/problem-error.js';
-import { clientIdIn } from './client-id-claim.js';
 import { RemoteKeys } from './remote-keys.js';
-import { CLOCK_TOLERANCE, TokenError, verifyToken } from './verify-token.js';
+import { CLOCK_TOLERANCE, TokenError, type VerifiedToken, verifyToken } from './verify-token.js';
 
 /** Milliseconds for which a verified token is cached, and so for which a withdrawn key may still count. */
 const MAX_TOKEN_AGE = 600_000;
@@ -23,10 +22,7 @@ const MAX_TOKENS = 50_000;
 /** Issuers whose keys are cached. */
 const MAX_ISSUERS = 1_000;
 
-/** The client of a token; `expires` in seconds since 1970. */
-export interface VerifiedToken {
-  readonly clientId: string;
-  readonly expires: number;
+interface CachedToken extends VerifiedToken {
   readonly verifiedAt: ClockReading;
 }
 
@@ -41,7 +37,7 @@ interface Verification {
 @Injectable()
 export class TokenVerifier {
   private readonly logger = new Logger('Identity');
-  private readonly tokens = new LRUCache<string, VerifiedToken>({ max: MAX_TOKENS });
+  private readonly tokens = new LRUCache<string, CachedToken>({ max: MAX_TOKENS });
   private readonly verifications = new WeakMap<AppIdentity, Verification>();
   /** By URI: the apps of one issuer share its keys. */
   private readonly issuers = new LRUCache<string, RemoteKeys>({
@@ -86,15 +82,8 @@ export class TokenVerifier {
   }
 
   private async verifyUncached(by: Verification, token: string, key: string): Promise<VerifiedToken> {
-    const { clientIdClaim } = by.settings;
-    const claims = await verifyToken(token, by.keys, by.settings);
-    const { exp = Infinity } = claims;
-    if (!Number.isFinite(exp)) throw new TokenError('the claim "exp" is no time');
-    const clientId = clientIdIn(claims, clientIdClaim);
-    if (clientId === undefined) {
-      throw new TokenError(`the claim "${clientIdClaim}" is missing, or neither text nor a whole number`);
-    }
-    const verified = { clientId, expires: exp, verifiedAt: this.clock.read() };
+    const { clientId, expires } = await verifyToken(token, by.keys, by.settings);
+    const verified = { clientId, expires, verifiedAt: this.clock.read() };
     // Anything else matches no client, and may be long.
     if (isId(clientId)) this.tokens.set(key, verified);
     return verified;
@@ -114,17 +103,13 @@ export class TokenVerifier {
     if (jwksUri !== null) return this.issuers.memo(jwksUri);
     if (jwks !== null) return createLocalJWKSet(jwks);
     if (sealedHmacSecret === null) throw new Error(`App ${appId} has no key to verify tokens with`);
-    const opened = open(sealedHmacSecret, hmacSecretPurpose(appId), this.sealingKeys);
-    const secret = new TextEncoder().encode(opened);
-    return () => secret;
+    const secret = open(sealedHmacSecret, hmacSecretPurpose(appId), this.sealingKeys);
+    const bytes = new TextEncoder().encode(secret);
+    return () => bytes;
   }
 }
 
 function throwAsProblem(error: unknown): never {
-  if (!(error instanceof TokenError)) {
-    throw new ProblemError('unavailable', "The app's tokens cannot be verified right now.", { cause: error });
-  }
-  const isExpired = error.code === 'identity_expired';
-  const detail = isExpired ? 'The token has expired.' : 'The token is not one that this app accepts.';
-  throw new ProblemError(error.code, detail);
+  if (error instanceof TokenError) throw new ProblemError(error.code, error.detail);
+  throw new ProblemError('unavailable', "The app's tokens cannot be verified right now.", { cause: error });
 }

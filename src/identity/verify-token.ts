@@ -1,28 +1,37 @@
-import * as jose from 'jose';
+import { errors, jwtVerify, type JWTVerifyGetKey } from 'jose';
 import type { AppIdentity } from '../apps/app-identity.entity.js';
+import { clientIdIn } from './client-id-claim.js';
 import { RemoteKeys } from './remote-keys.js';
 
 /** Seconds by which the issuer's clock and this one may differ. */
 export const CLOCK_TOLERANCE = 30;
 
-/** A token that is not valid. The message is for administrators; callers are told less. */
+/** A token that is not valid. The message is for administrators. */
 export class TokenError extends Error {
   override readonly name = 'TokenError';
-  readonly code = this.cause instanceof jose.errors.JWTExpired ? 'identity_expired' : 'identity_invalid';
+  private readonly isExpired = this.cause instanceof errors.JWTExpired;
+  readonly code = this.isExpired ? 'identity_expired' : 'identity_invalid';
+  /** For callers. */
+  readonly detail = this.isExpired ? 'The token has expired.' : 'The token is not one that this app accepts.';
+}
+
+/** The client of a token; `expires` in seconds since 1970. */
+export interface VerifiedToken {
+  readonly clientId: string;
+  readonly expires: number;
 }
 
 /**
  * Verifies a JWT (RFC 7519, section 7.2) by an app's settings.
  *
- * @returns its claims.
  * @throws {TokenError} when the token is not valid.
  * @throws {KeysUnavailableError} when the issuer's keys cannot be fetched.
  */
 export async function verifyToken(
   token: string,
-  keys: RemoteKeys | jose.JWTVerifyGetKey,
-  { algorithms, issuer, audience }: AppIdentity,
-): Promise<jose.JWTPayload> {
+  keys: RemoteKeys | JWTVerifyGetKey,
+  { algorithms, issuer, audience, clientIdClaim }: AppIdentity,
+): Promise<VerifiedToken> {
   const options = {
     algorithms,
     clockTolerance: CLOCK_TOLERANCE,
@@ -30,42 +39,42 @@ export async function verifyToken(
     ...(issuer !== null && { issuer }),
     ...(audience !== null && { audience }),
   };
-  const verify = (find: jose.JWTVerifyGetKey) =>
-    withEachMatch(find, async (key) => (await jose.jwtVerify(token, key, options)).payload);
+  const verify = (find: JWTVerifyGetKey) =>
+    withEachMatch(find, async (key) => (await jwtVerify(token, key, options)).payload);
   try {
-    return await (keys instanceof RemoteKeys ? keys.use(token, verify) : verify(keys));
+    const claims = await (keys instanceof RemoteKeys ? keys.use(token, verify) : verify(keys));
+    const { exp: expires = Infinity } = claims;
+    if (!Number.isFinite(expires)) throw new TokenError('the claim "exp" is no time');
+    const clientId = clientIdIn(claims, clientIdClaim);
+    if (clientId !== undefined) return { clientId, expires };
+    throw new TokenError(`the claim "${clientIdClaim}" is missing, or neither text nor a whole number`);
   } catch (error) {
-    throw asTokenError(error);
+    if (error instanceof errors.JWTExpired) throw new TokenError('the token has expired', { cause: error });
+    if (error instanceof errors.JOSEError) throw new TokenError(error.message, { cause: error });
+    if (isUnusableKey(error)) throw new TokenError(`unusable key: ${error.message}`, { cause: error });
+    throw error;
   }
 }
 
 /** Where several keys match, as for a token without `kid`, each is tried. */
 async function withEachMatch<T>(
-  find: jose.JWTVerifyGetKey,
-  verify: (find: jose.JWTVerifyGetKey) => Promise<T>,
+  find: JWTVerifyGetKey,
+  verify: (find: JWTVerifyGetKey) => Promise<T>,
 ): Promise<T> {
   try {
     return await verify(find);
   } catch (matches) {
-    if (!(matches instanceof jose.errors.JWKSMultipleMatchingKeys)) throw matches;
+    if (!(matches instanceof errors.JWKSMultipleMatchingKeys)) throw matches;
     for await (const key of matches) {
       try {
         return await verify(() => key);
       } catch (error) {
-        const isOtherKeys = error instanceof jose.errors.JWSSignatureVerificationFailed;
+        const isOtherKeys = error instanceof errors.JWSSignatureVerificationFailed;
         if (!isOtherKeys && !isUnusableKey(error)) throw error;
       }
     }
-    throw new jose.errors.JWSSignatureVerificationFailed();
+    throw new errors.JWSSignatureVerificationFailed();
   }
-}
-
-function asTokenError(error: unknown): unknown {
-  const { JOSEError, JWTExpired } = jose.errors;
-  if (error instanceof JWTExpired) return new TokenError('the token has expired', { cause: error });
-  if (error instanceof JOSEError) return new TokenError(error.message, { cause: error });
-  if (isUnusableKey(error)) return new TokenError(`unusable key: ${error.message}`, { cause: error });
-  return error;
 }
 
 /** Whether jose or Web Crypto refused a key that is too short or malformed. */
