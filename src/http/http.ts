@@ -123,10 +123,7 @@ function problemOf(code: string | undefined): ProblemError {
     case 'URL_TOO_LONG':
       return new ProblemError('uri_too_long', `The URL may have at most ${MAX_URL_BYTES} bytes.`);
     case 'HPE_HEADER_OVERFLOW':
-      return new ProblemError(
-        'uri_too_long',
-        `The URL (at most ${MAX_URL_BYTES} bytes) or the headers are too long.`,
-      );
+      return new ProblemError('uri_too_long', `URL and headers exceed ${MAX_HEAD_BYTES} bytes together.`);
     case 'HPE_INVALID_URL':
       return new ProblemError('malformed_url', 'The URL is not percent-encoded UTF-8.');
     default:
