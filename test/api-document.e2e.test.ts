@@ -5,10 +5,7 @@ import { startService, type TestService } from './support/service.js';
 
 interface Operation {
   operationId: string;
-  responses: Record<
-    string,
-    { description: string; content?: Record<string, { schema: { required?: string[] } }> }
-  >;
+  responses: Record<string, { description: string; content?: Record<string, { schema: { required?: string[] } }> }>;
 }
 
 interface ApiDocument {
@@ -57,9 +54,7 @@ it.each([
     .flatMap((methods) => Object.values(methods))
     .find(({ operationId }) => operationId === action);
   const answer = (await (await fetch(`${service.url}/signature/${path}`)).json()) as object;
-  expect(operation?.responses['200']?.content?.['application/json']?.schema.required).toEqual(
-    Object.keys(answer),
-  );
+  expect(operation?.responses['200']?.content?.['application/json']?.schema.required).toEqual(Object.keys(answer));
 });
 
 it('has a page for people', async () => {

@@ -38,8 +38,7 @@ afterAll(async () => {
 
 const environment = (): Record<string, string> => ({ DATABASE_URL: database.url, SECRETS_KEY });
 
-const start = (...args: string[]): Program =>
-  runProgram(process.execPath, [MAIN, ...args], environment(), folder);
+const start = (...args: string[]): Program => runProgram(process.execPath, [MAIN, ...args], environment(), folder);
 
 const im = async (...args: string[]): Promise<Finished> => admin.im(args);
 const does = async (...args: string[]): Promise<string> => admin.does(args);
@@ -73,9 +72,7 @@ const members = async () =>
   );
 
 const conversations = async (...ids: string[]): Promise<unknown> =>
-  database.query(`INSERT INTO conversations (app_id, conversation_id) SELECT 'shop', unnest($1::text[])`, [
-    ids,
-  ]);
+  database.query(`INSERT INTO conversations (app_id, conversation_id) SELECT 'shop', unnest($1::text[])`, [ids]);
 
 /** Waits until somebody in the database is at a statement, which cannot end by itself. */
 async function isAt(statement: RegExp, waitsFor: 'Lock' | 'Client'): Promise<void> {
@@ -95,9 +92,7 @@ it('the command that is built can be executed, as npx does', async () => {
 
 describe('conversation show', () => {
   it('shows the rules, who ranks above a member and how many there are, also of 100,000', async () => {
-    await database.query(
-      `INSERT INTO conversations VALUES ('shop', 'big', 'anyone', 'manager', 'owner', 200000)`,
-    );
+    await database.query(`INSERT INTO conversations VALUES ('shop', 'big', 'anyone', 'manager', 'owner', 200000)`);
     await database.query(`
       INSERT INTO conversation_members
       SELECT 'shop', 'big', 'm' || i, CASE WHEN i <= 2 THEN 'owner' WHEN i <= 150 THEN 'manager' ELSE 'member' END
@@ -165,9 +160,7 @@ describe('bans', () => {
     expect(lasts).toBeLessThan(30_000);
 
     expect(await does('ban', 'add', ...about('bob'), '--until', until)).toMatch(
-      new RegExp(
-        `until ${until}\nthis replaces the ban that was there, until \\S+Z, for the reason "spam"\n$`,
-      ),
+      new RegExp(`until ${until}\nthis replaces the ban that was there, until \\S+Z, for the reason "spam"\n$`),
     );
     await database.query(`
       INSERT INTO client_bans VALUES ('shop', 'far', '290000-01-01Z', NULL),
@@ -194,12 +187,8 @@ describe('bans', () => {
       { client_id: 'soon', in_force: true },
     ]);
 
-    expect(await does('ban', 'remove', ...about('bob'))).toBe(
-      '"bob" is not banned from the app "shop" any more\n',
-    );
-    expect(await fails('ban', 'remove', ...about('bob'))).toContain(
-      '"bob" is not banned from the app "shop"',
-    );
+    expect(await does('ban', 'remove', ...about('bob'))).toBe('"bob" is not banned from the app "shop" any more\n');
+    expect(await fails('ban', 'remove', ...about('bob'))).toContain('"bob" is not banned from the app "shop"');
   });
 
   it('that are asked for wrongly are refused', async () => {
@@ -263,9 +252,7 @@ describe('members import', () => {
 
     const { code, stdout, stderr } = await imports('bad.csv');
     expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
-    expect(stdout).toBe(
-      '21 lines read: 2 added, 1 changed, 0 unchanged, 18 rejected (see bad.csv.rejected.ndjson)\n',
-    );
+    expect(stdout).toBe('21 lines read: 2 added, 1 changed, 0 unchanged, 18 rejected (see bad.csv.rejected.ndjson)\n');
     expect(await members()).toEqual([
       { conversation_id: 'c1', client_id: 'alice', role: 'owner' },
       { conversation_id: 'c1', client_id: 'bob "the", 店 \\N', role: 'member' },
@@ -304,9 +291,7 @@ describe('members import', () => {
       { input: text },
     );
     expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
-    expect(stdout).toBe(
-      '12 lines read: 2 added, 0 changed, 0 unchanged, 10 rejected (see members.rejected.ndjson)\n',
-    );
+    expect(stdout).toBe('12 lines read: 2 added, 0 changed, 0 unchanged, 10 rejected (see members.rejected.ndjson)\n');
     const rejects = await takeRejects('members.rejected.ndjson');
     expect(rejects.map((reject) => reject.text)).toEqual(lines.slice(2).map(([line]) => line));
     for (const [i, { reason }] of rejects.entries()) expect(reason).toMatch(lines[i + 2]?.[1] ?? /^$/);
@@ -350,22 +335,12 @@ describe('members import', () => {
     const refused = (name: string, app = 'shop'): Promise<string> =>
       fails('members', 'import', '--app-id', app, '--format', 'csv', name);
     const [odd, empty] = await Promise.all([refused('odd.csv'), refused('empty.csv')]);
-    expect(odd).toContain(
-      'the first line must be a header with conversation_id, client_id and, if given, role',
-    );
+    expect(odd).toContain('the first line must be a header with conversation_id, client_id and, if given, role');
     expect(empty).toContain('the first line must be a header');
     const [missing, aFolder] = await Promise.all([refused('missing.csv'), refused('.')]);
     expect(missing).toContain('missing.csv cannot be read (ENOENT)');
     expect(aFolder).toContain('. cannot be read (EISDIR)');
-    const nowhere = await fails(
-      'members',
-      'import',
-      '--app-id',
-      'nobody',
-      'odd.csv',
-      '--rejects',
-      'no/where',
-    );
+    const nowhere = await fails('members', 'import', '--app-id', 'nobody', 'odd.csv', '--rejects', 'no/where');
     expect(nowhere, 'before it looks for the app').toContain('no/where, cannot be written (ENOENT)');
     expect(await refused('odd.csv', 'nobody')).toContain('no app "nobody"');
   });
@@ -488,8 +463,7 @@ describe('members export', () => {
       [odd],
     );
     const all = await members();
-    const exported = (...args: string[]): Promise<string> =>
-      does('members', 'export', '--app-id', 'shop', ...args);
+    const exported = (...args: string[]): Promise<string> => does('members', 'export', '--app-id', 'shop', ...args);
     const [csv, ndjson] = await Promise.all([exported(), exported('--format', 'ndjson')]);
     const one = await exported('--conversation-id', "O'Neill", '--format', 'ndjson');
     expect(csv).toMatch(/^conversation_id,client_id,role\n/);

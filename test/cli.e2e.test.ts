@@ -39,8 +39,7 @@ async function serve(env: Record<string, string>): Promise<(path: string) => Pro
   return async (path) => (await (await fetch(`${url}/signature/${path}`)).json()) as Answer;
 }
 
-const isSignedWith = (answer: Answer, key: string): boolean =>
-  answer.signature === hmac(messageOf(answer), key);
+const isSignedWith = (answer: Answer, key: string): boolean => answer.signature === hmac(messageOf(answer), key);
 
 describe('an app, from its registration to its end', () => {
   const SECRETS_KEY = `old:${OLD}`;
@@ -58,16 +57,7 @@ describe('an app, from its registration to its end', () => {
 
   it('is registered by a migration, and signs with the key that was given', async () => {
     await admin.does(['migrate']);
-    const register = [
-      'app',
-      'register',
-      '--app-id',
-      'shop/1',
-      '--name',
-      `"O'Neill's" 店`,
-      '--identity',
-      'none',
-    ];
+    const register = ['app', 'register', '--app-id', 'shop/1', '--name', `"O'Neill's" 店`, '--identity', 'none'];
     const said = await admin.does(register, { input: `${FIRST_KEY}\n` });
     const [file = ''] = (await admin.written()).keys();
     expect(file).toMatch(/^\d{13}-register-app-shop-1\.mjs$/);
@@ -114,9 +104,7 @@ describe('an app, from its registration to its end', () => {
     expect(shown.keys.map(({ state }) => state)).toEqual(['past', 'in force']);
     expect(await admin.does(['app', 'show', 'shop/1'])).toContain('in force');
     expect(await admin.does(['app', 'list'])).toContain('none: open to everyone');
-    expect(await admin.does(['app', 'check'])).toBe(
-      'every sealed key opens, and every app has a key in force\n',
-    );
+    expect(await admin.does(['app', 'check'])).toBe('every sealed key opens, and every app has a key in force\n');
   });
 
   it('is changed, disabled and enabled by migrations, each of which reverts', async () => {
@@ -133,9 +121,7 @@ describe('an app, from its registration to its end', () => {
     await admin.does(['app', 'disable', '--app-id', 'shop/1']);
     await admin.does(['migrate']);
     expect(await row()).toEqual({ name: 'Shop', max_members: 3, disabled: true });
-    expect(await admin.fails(['sign', 'login', '--app-id', 'shop/1', '--client-id', 'a'])).toMatch(
-      /app_disabled/,
-    );
+    expect(await admin.fails(['sign', 'login', '--app-id', 'shop/1', '--client-id', 'a'])).toMatch(/app_disabled/);
 
     expect(await admin.does(['migrate', '--revert'])).toMatch(/^reverted DisableAppShop1/);
     expect(await admin.does(['migrate', '--revert'])).toMatch(/^reverted SetAppShop1/);
@@ -231,21 +217,11 @@ describe('a command that cannot do what it should', () => {
       'key',
       /^im-signature: the app "there" is already registered$/,
     ],
-    [
-      'an app that does not exist',
-      ['app', 'set', '--app-id', 'x', '--name', 'y'],
-      '',
-      /no app "x" is registered/,
-    ],
+    ['an app that does not exist', ['app', 'set', '--app-id', 'x', '--name', 'y'], '', /no app "x" is registered/],
     ['an app that does not exist', ['app', 'rotate-key', '--app-id', 'x'], 'key', /no app "x" is registered/],
     ['a key of zero length', REGISTER, '', /the master key is empty$/],
     ['a key that is only a line break', REGISTER, '\n', /the master key is empty$/],
-    [
-      'a key of two lines',
-      REGISTER,
-      'a\nb\n',
-      /standard input has 2 lines, where 1 are read: the master key$/,
-    ],
+    ['a key of two lines', REGISTER, 'a\nb\n', /standard input has 2 lines, where 1 are read: the master key$/],
     ['a key that is not UTF-8', REGISTER, Buffer.from([0x61, 0xff]), /the master key is not UTF-8$/],
     [
       'an id that breaks the rules',
@@ -253,12 +229,7 @@ describe('a command that cannot do what it should', () => {
       '',
       /invalid_client_id/,
     ],
-    [
-      'a client that is banned',
-      ['sign', 'login', '--app-id', 'there', '--client-id', 'banned'],
-      '',
-      /client_banned/,
-    ],
+    ['a client that is banned', ['sign', 'login', '--app-id', 'there', '--client-id', 'banned'], '', /client_banned/],
     [
       'an app without a key',
       ['sign', 'login', '--app-id', 'there', '--client-id', 'a'],
@@ -297,9 +268,7 @@ describe('a command that cannot do what it should', () => {
       env: { MIGRATIONS_DIR: '/sys/kernel' },
     });
     expect(code).toBe(1);
-    expect(stderr).toMatch(
-      /^im-signature: \/sys\/kernel\/\d+-register-app-shop\.mjs cannot be written \(E\w+\)\n$/,
-    );
+    expect(stderr).toMatch(/^im-signature: \/sys\/kernel\/\d+-register-app-shop\.mjs cannot be written \(E\w+\)\n$/);
   });
 
   it('a registration that cannot be loaded is one line that names it, and nothing is applied', async () => {
@@ -313,18 +282,9 @@ describe('a command that cannot do what it should', () => {
     ['an unknown command', ['app', 'remove']],
     ['a missing option', ['app', 'register', '--app-id', 'x']],
     ['an unknown choice', ['app', 'register', '--app-id', 'x', '--name', 'x', '--identity', 'password']],
-    [
-      'an id that breaks the rules',
-      ['app', 'register', '--app-id', 'a:b', '--name', 'x', '--identity', 'none'],
-    ],
-    [
-      'a time without an offset',
-      ['app', 'rotate-key', '--app-id', 'there', '--active-from', '2027-01-01T00:00:00'],
-    ],
-    [
-      'a time that is past',
-      ['app', 'rotate-key', '--app-id', 'there', '--active-from', '2020-01-01T00:00:00Z'],
-    ],
+    ['an id that breaks the rules', ['app', 'register', '--app-id', 'a:b', '--name', 'x', '--identity', 'none']],
+    ['a time without an offset', ['app', 'rotate-key', '--app-id', 'there', '--active-from', '2027-01-01T00:00:00']],
+    ['a time that is past', ['app', 'rotate-key', '--app-id', 'there', '--active-from', '2020-01-01T00:00:00Z']],
     ['nothing to set', ['app', 'set', '--app-id', 'there']],
     ['a key as an argument', ['app', 'register', '--master-key', 'x']],
     ['two ways to migrate', ['migrate', '--revert', '--dry-run']],
@@ -359,10 +319,7 @@ describe('a command that cannot do what it should', () => {
   });
 
   it('of two administrators who register the same app at the same moment one is refused', async () => {
-    const finished = await Promise.all([
-      admin.im(REGISTER, { input: 'a' }),
-      admin.im(REGISTER, { input: 'b' }),
-    ]);
+    const finished = await Promise.all([admin.im(REGISTER, { input: 'a' }), admin.im(REGISTER, { input: 'b' })]);
     expect(finished.map(({ code }) => code).sort()).toEqual([0, 1]);
     expect((await admin.written()).size).toBe(1);
   });
@@ -449,16 +406,7 @@ describe('commands for trying things out', () => {
     await database.query(`INSERT INTO app_master_keys VALUES ('1', 1, $1)`, [
       seal(FIRST_KEY, masterKeyPurpose('1', 1), new Map([['default', Buffer.from(NEW, 'base64')]])),
     ]);
-    const said = await admin.does([
-      'sign',
-      action,
-      '--app-id',
-      '1',
-      '--client-id',
-      'a',
-      ...args,
-      '--explain',
-    ]);
+    const said = await admin.does(['sign', action, '--app-id', '1', '--client-id', 'a', ...args, '--explain']);
     expect(said).toMatch(message);
     const [explained = '', ...rest] = said.split('\n');
     expect((JSON.parse(rest.join('\n')) as Answer).signature).toBe(hmac(explained, FIRST_KEY));
@@ -466,16 +414,12 @@ describe('commands for trying things out', () => {
     await admin.remove();
   });
 
-  it.each([
-    [[]],
-    [['app']],
-    [['app', 'register']],
-    [['migrate']],
-    [['secrets', 'reseal']],
-    [['sign', 'kick']],
-  ])('im-signature %j --help explains itself', async (args) => {
-    const program = run('src/cli/main.js', {}, [...args, '--help']);
-    expect(await program.ends()).toBe(0);
-    expect(program.output()).toMatch(/^Usage: im-signature/);
-  });
+  it.each([[[]], [['app']], [['app', 'register']], [['migrate']], [['secrets', 'reseal']], [['sign', 'kick']]])(
+    'im-signature %j --help explains itself',
+    async (args) => {
+      const program = run('src/cli/main.js', {}, [...args, '--help']);
+      expect(await program.ends()).toBe(0);
+      expect(program.output()).toMatch(/^Usage: im-signature/);
+    },
+  );
 });

@@ -56,10 +56,11 @@ async function register(
 }
 
 async function ban(appId: string, clientId: string, until: string | null = null): Promise<void> {
-  await service.database.query(
-    `INSERT INTO client_bans VALUES ($1, $2, now() + $3::interval, 'spam, says somebody')`,
-    [appId, clientId, until],
-  );
+  await service.database.query(`INSERT INTO client_bans VALUES ($1, $2, now() + $3::interval, 'spam, says somebody')`, [
+    appId,
+    clientId,
+    until,
+  ]);
 }
 
 describe('who may do what', () => {
@@ -80,9 +81,7 @@ describe('a rule that changes', () => {
     expect(await ask(invite)).toBe('allowed');
     await register('where-registered', 'changing');
     expect(await ask(invite)).toBe('not_permitted');
-    await service.database.query(
-      `INSERT INTO conversation_members VALUES ('where-registered', 'changing', 'alice')`,
-    );
+    await service.database.query(`INSERT INTO conversation_members VALUES ('where-registered', 'changing', 'alice')`);
     expect(await ask(invite)).toBe('allowed');
     await service.database.query(`DELETE FROM conversations WHERE conversation_id = 'changing'`);
     expect(await ask(invite)).toBe('allowed');
@@ -99,19 +98,7 @@ describe('a rule that changes', () => {
 
   it('is found under ids exactly as they were given', async () => {
     // Composed and decomposed, upper and lower case, and what other notations would give a meaning to.
-    const ids = [
-      'caf\u00e9',
-      'cafe\u0301',
-      'ID',
-      'id',
-      ' id',
-      '%',
-      '"{a,b}"',
-      "it's",
-      '__proto__',
-      'NULL',
-      '小明',
-    ];
+    const ids = ['caf\u00e9', 'cafe\u0301', 'ID', 'id', ' id', '%', '"{a,b}"', "it's", '__proto__', 'NULL', '小明'];
     for (const [index, id] of ids.entries()) {
       await register('required', id, {}, { [`client ${index}`]: 'member' });
     }
@@ -172,12 +159,7 @@ describe('a ban', () => {
   });
 
   it('is hidden from who has not proven to be the client, and so are conversations', async () => {
-    const answers = [
-      'login/jwt/banned',
-      'login/jwt/alice',
-      'invite/jwt/alice/x/banned',
-      'kick/jwt/alice/x/bob',
-    ];
+    const answers = ['login/jwt/banned', 'login/jwt/alice', 'invite/jwt/alice/x/banned', 'kick/jwt/alice/x/bob'];
     for (const path of answers) expect(await ask(path)).toBe('identity_required');
   });
 
@@ -199,9 +181,7 @@ describe('a ban', () => {
       kick_rule: rule,
       member_limit: fc.option(fc.integer({ min: 1, max: 9 })),
     });
-    const path = fc.constantFrom(
-      ...EVERY_ACTION.map((p) => p.replace('A', 'required').replace('x', 'banned-here')),
-    );
+    const path = fc.constantFrom(...EVERY_ACTION.map((p) => p.replace('A', 'required').replace('x', 'banned-here')));
     await fc.assert(
       fc.asyncProperty(rules, path, async ({ join_rule, invite_rule, kick_rule, member_limit }, asked) => {
         await service.database.query(
@@ -280,10 +260,9 @@ describe('a limit of members', () => {
   it('counts from the moment it is raised or lowered', async () => {
     await register('required', 'elastic', { member_limit: 2 }, { me: 'owner', bob: 'member' });
     const limit = async (to: number | null): Promise<void> => {
-      await service.database.query(
-        `UPDATE conversations SET member_limit = $1 WHERE conversation_id = 'elastic'`,
-        [to],
-      );
+      await service.database.query(`UPDATE conversations SET member_limit = $1 WHERE conversation_id = 'elastic'`, [
+        to,
+      ]);
     };
     expect(await ask('invite/required/me/elastic/carol')).toBe('conversation_full');
     await limit(3);
@@ -314,9 +293,7 @@ it('a conversation that is deleted while requests run is from then on none', asy
     const since = answers.indexOf('conversation_unknown');
     const before = since < 0 ? answers : answers.slice(0, since);
     expect(new Set(before)).toEqual(new Set(['allowed']));
-    expect(new Set(since < 0 ? [] : answers.slice(since))).toEqual(
-      new Set(since < 0 ? [] : ['conversation_unknown']),
-    );
+    expect(new Set(since < 0 ? [] : answers.slice(since))).toEqual(new Set(since < 0 ? [] : ['conversation_unknown']));
   }
 });
 

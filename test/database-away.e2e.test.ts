@@ -38,12 +38,9 @@ async function connections(): Promise<number[]> {
 
 /** Waits until so many look-ups wait for a lock. */
 async function waiting(count: number): Promise<void> {
-  await vi.waitUntil(
-    async () => (await database.query('SELECT FROM pg_locks WHERE NOT granted')).length === count,
-    {
-      timeout: 30_000,
-    },
-  );
+  await vi.waitUntil(async () => (await database.query('SELECT FROM pg_locks WHERE NOT granted')).length === count, {
+    timeout: 30_000,
+  });
 }
 
 /** Keeps the look-up of bans waiting until the work is done. */

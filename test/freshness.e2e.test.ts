@@ -252,9 +252,7 @@ describe('a change of an app', () => {
       const appId = `app-${n}`;
       /** Which of its states an answer is of: seconds under the old key, or milliseconds under the new one. */
       const stateOf = async (process: number): Promise<string> => {
-        const answer = (await (
-          await fetch(`${urlOf(process)}/signature/login/${appId}/me`)
-        ).json()) as Answer;
+        const answer = (await (await fetch(`${urlOf(process)}/signature/login/${appId}/me`)).json()) as Answer;
         asked++;
         if (answer.code !== undefined) return String(answer.code);
         const format = /^\d{10}\.\d{6}$/.test(String(answer.timestamp)) ? 'seconds' : 'milliseconds';
@@ -278,10 +276,7 @@ describe('a change of an app', () => {
       await client.connect();
       await client.query('BEGIN');
       await client.query(`UPDATE apps SET timestamp_format = 'milliseconds' WHERE app_id = $1`, [appId]);
-      await client.query(`INSERT INTO app_master_keys VALUES ($1, 2, $2, now())`, [
-        appId,
-        sealed(appId, 2, 'new-key'),
-      ]);
+      await client.query(`INSERT INTO app_master_keys VALUES ($1, 2, $2, now())`, [appId, sealed(appId, 2, 'new-key')]);
       await client.query('COMMIT');
       const committed = performance.now();
       const isNew = (): boolean => performance.now() - committed > APP_IN_FORCE;

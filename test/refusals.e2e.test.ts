@@ -70,11 +70,7 @@ async function refused(path: string, code: ProblemCode, init?: RequestInit): Pro
   return expectProblem(response.status, response.headers.get('content-type'), await response.text(), code);
 }
 
-async function refusedRaw(
-  target: Uint8Array | string,
-  code: ProblemCode,
-  options = {},
-): Promise<ProblemDetails> {
+async function refusedRaw(target: Uint8Array | string, code: ProblemCode, options = {}): Promise<ProblemDetails> {
   const { status, head, body } = await rawRequest(service.url, target, options);
   return expectProblem(status, /^content-type: (.*)$/im.exec(head)?.[1] ?? null, body, code);
 }
@@ -204,9 +200,7 @@ describe('the detail of a refusal', () => {
     expect((await refused('/signature/login/1/a:b', 'invalid_client_id')).detail).toMatch(
       /^The client id contains ":"/,
     );
-    expect((await refused('/signature/conversion/1/a/b::c', 'invalid_member_id')).detail).toBe(
-      'Member id 2 is empty.',
-    );
+    expect((await refused('/signature/conversion/1/a/b::c', 'invalid_member_id')).detail).toBe('Member id 2 is empty.');
   });
 
   it('leaves out the query, where tokens have been seen', async () => {

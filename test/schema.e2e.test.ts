@@ -65,11 +65,7 @@ describe('the database refuses, whoever writes to it,', () => {
       `INSERT INTO conversations (app_id, conversation_id, invite_rule) VALUES ('2', 'c', 'nobody')`,
       [],
     ],
-    [
-      'no rule to kick',
-      `INSERT INTO conversations (app_id, conversation_id, kick_rule) VALUES ('2', 'c', NULL)`,
-      [],
-    ],
+    ['no rule to kick', `INSERT INTO conversations (app_id, conversation_id, kick_rule) VALUES ('2', 'c', NULL)`, []],
     [
       'a conversation without a place',
       `INSERT INTO conversations (app_id, conversation_id, member_limit) VALUES ('2', 'c', 0)`,
@@ -127,9 +123,7 @@ it('members go with their conversation', async () => {
   await service.database.query(CONVERSATION, ['1', 'short-lived']);
   await service.database.query(MEMBER, ['1', 'short-lived', 'a']);
   await service.database.query(`DELETE FROM conversations WHERE conversation_id = 'short-lived'`);
-  const left = await service.database.query(
-    `SELECT FROM conversation_members WHERE conversation_id = 'short-lived'`,
-  );
+  const left = await service.database.query(`SELECT FROM conversation_members WHERE conversation_id = 'short-lived'`);
   expect(left).toEqual([]);
 });
 

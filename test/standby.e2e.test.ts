@@ -25,9 +25,9 @@ let service: Program;
 let url: string;
 
 beforeAll(async () => {
-  const { holdEmbeddedPostgres } = await built<
-    typeof import('../src/database/embedded/embedded-postgres.js')
-  >('src/database/embedded/embedded-postgres.js');
+  const { holdEmbeddedPostgres } = await built<typeof import('../src/database/embedded/embedded-postgres.js')>(
+    'src/database/embedded/embedded-postgres.js',
+  );
   const { migrate } = await built<typeof import('../src/database/migrate.js')>('src/database/migrate.js');
   folder = await mkdtemp(join(tmpdir(), 'im-signature-standby-'));
   // As root, PostgreSQL runs under another account, which has to reach its data.

@@ -7,8 +7,8 @@ import { before } from '../problems/deadline.js';
 import { ProblemError } from '../problems/problem-error.js';
 import { TokenVerifier } from './token-verifier.js';
 
-/** Longer tokens are rejected unparsed. */
-const MAX_TOKEN_BYTES = 8 * 1024;
+/** Longer tokens are rejected unparsed. Entra ID puts up to 200 groups into one: 12 KiB. */
+const MAX_TOKEN_BYTES = 32 * 1024;
 
 /** RFC 6750, section 2.1. The scheme's case does not matter (RFC 9110, section 11.1). */
 const BEARER = /^bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
@@ -36,17 +36,12 @@ export class ClientIdentityGuard implements CanActivate {
     return before(request.deadline, 'proof of identity', identified);
   }
 
-  private identify(
-    request: IdentifiedRequest,
-    app: SigningApp | Promise<SigningApp>,
-  ): boolean | Promise<boolean> {
+  private identify(request: IdentifiedRequest, app: SigningApp | Promise<SigningApp>): boolean | Promise<boolean> {
     if (app instanceof Promise) return app.then((found) => this.identify(request, found));
     request.app = app;
     if (app.identity === 'none') return true;
     const clientId = this.verifier.clientId(app, bearerToken(request.raw));
-    return clientId instanceof Promise
-      ? this.identifyLater(request, app, clientId)
-      : requireClient(request, clientId);
+    return clientId instanceof Promise ? this.identifyLater(request, app, clientId) : requireClient(request, clientId);
   }
 
   /** The app may change while the issuer's keys are awaited: then the token is verified again. */
@@ -65,7 +60,7 @@ export class ClientIdentityGuard implements CanActivate {
  * The token of a request's `Authorization: Bearer …`.
  *
  * @throws {ProblemError} `identity_required` without a bearer token; `identity_invalid` when the header is repeated, or the token is
- *   malformed or longer than 8 KiB.
+ *   malformed or longer than 32 KiB.
  */
 export function bearerToken(request: Pick<IncomingMessage, 'headers' | 'rawHeaders'>): string {
   const { rawHeaders } = request;

@@ -1,4 +1,4 @@
-import type { JSONWebKeySet } from 'jose';
+import type { JSONWebKeySet, JWK } from 'jose';
 
 const TIMEOUT_MS = 3_000;
 const MAX_BYTES = 256 * 1024;
@@ -54,25 +54,29 @@ async function readBounded(response: Response): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** @throws {Error} when the text is no JWK Set, or holds no key, or one that is not public. */
-export function parseKeySet(text: string): JSONWebKeySet {
-  const set = parseJson(text) as JSONWebKeySet | null;
-  const keys: unknown = set?.keys;
-  if (set === null || !Array.isArray(keys)) throw new Error('not a JWK Set ("keys" is missing)');
-  if (keys.length === 0) throw new Error('a JWK Set without keys');
-  for (const key of keys as unknown[]) {
-    if (typeof key !== 'object' || key === null) throw new Error('not a JWK Set (a key is no object)');
-    if ('d' in key || ('kty' in key && key.kty === 'oct')) {
-      throw new Error('a JWK Set for verifying must not hold private or symmetric keys');
-    }
-  }
-  return set;
+/**
+ * Reads the public keys of a JWK Set. Other keys are ignored (RFC 7517, section 5), except a private one.
+ *
+ * @throws {Error} when the text is no JWK Set, holds no public key, or holds a private one, which is public by now.
+ */
+export function parseKeySet(text: string): JSONWebKeySet & { readonly ignored: number } {
+  const set = parseJson(text) as { readonly keys?: unknown } | null;
+  if (!Array.isArray(set?.keys)) throw new Error('not a JWK Set ("keys" is missing)');
+  const all = set.keys as unknown[];
+  const keys = all.filter(isObject).filter(({ kty }) => kty !== 'oct');
+  if (keys.some((key) => 'd' in key)) throw new Error('a JWK Set for verifying must not hold private keys');
+  if (keys.length === 0) throw new Error('a JWK Set without public keys');
+  return { keys, ignored: all.length - keys.length };
 }
 
-/** `JSON.parse` would quote the text in its error. */
+function isObject(key: unknown): key is JWK {
+  return typeof key === 'object' && key !== null && !Array.isArray(key);
+}
+
+/** `JSON.parse` would quote the text in its error, and refuses a byte order mark, which RFC 8259 lets a reader ignore. */
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch {
     throw new Error('not JSON');
   }

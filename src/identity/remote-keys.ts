@@ -1,4 +1,4 @@
-import { createLocalJWKSet, decodeProtectedHeader, errors, type JWK } from 'jose';
+import { createLocalJWKSet, errors, type JWK } from 'jose';
 import type { Clock, ClockReading } from '../config/clock.js';
 import { fetchKeySet } from './fetch-key-set.js';
 
@@ -7,14 +7,17 @@ type FindKey = ReturnType<typeof createLocalJWKSet>;
 /** Milliseconds from the start of one fetch to the next, and from the end of a failed one. */
 const FETCH_INTERVAL = 1_000;
 
-/** Milliseconds after which the keys are fetched again in the background, and for which a withdrawn key is still accepted. */
+/** Milliseconds after which the keys are fetched again in the background. */
+const REFRESH_AGE = 300_000;
+
+/** Milliseconds for which a withdrawn key is accepted; older keys are fetched again before they are used. */
 const MAX_KEY_AGE = 600_000;
 
 /** Milliseconds that a request waits for an issuer whose last fetch failed: it may hang again. */
 const PATIENCE = 250;
 
 /** Requests that may wait for the keys of one issuer. */
-const MAX_WAITING = 1_000;
+const MAX_WAITING = 10_000;
 
 const NEVER: ClockReading = { monotonic: -Infinity, wall: -Infinity };
 
@@ -29,7 +32,7 @@ export class KeysUnavailableError extends Error {}
  */
 export class RemoteKeys {
   /** When each key was last published, by its JSON: an issuer may reuse a key id. */
-  private readonly seenAt = new Map<string, ClockReading>();
+  private seenAt = new Map<string, ClockReading>();
   private published: readonly string[] = [];
   private etag: string | undefined;
   private find: FindKey = createLocalJWKSet({ keys: [] });
@@ -50,25 +53,34 @@ export class RemoteKeys {
   ) {}
 
   /**
-   * Verifies a token with the issuer's keys; where its key is missing, again after each fetch, up to one that starts after this call.
+   * Verifies a token with the issuer's keys; where none of them fits, again after each fetch, up to one that starts after this call.
    *
    * @param verify takes a function that finds the key for a token's header.
    * @throws {KeysUnavailableError} when the issuer does not answer; else what `verify` throws.
    */
-  async use<T>(token: string, verify: (find: FindKey) => Promise<T>): Promise<T> {
+  async use<T>(verify: (find: FindKey) => Promise<T>): Promise<T> {
     const before = this.lastStarted;
+    const refreshed = this.refresh();
+    if (refreshed !== undefined) await refreshed;
     this.dropWithdrawn();
-    if (this.clock.elapsedSince(this.succeededAt) > MAX_KEY_AGE) void this.fetchNext();
     for (;;) {
       const { lastSucceeded } = this;
       try {
         return await verify(this.find);
       } catch (error) {
-        if (lastSucceeded > before || !isKeyMissing(error, token)) throw error;
+        if (lastSucceeded > before || !isKeyMissing(error)) throw error;
       }
       // Newer keys may have come meanwhile.
       if (this.lastSucceeded === lastSucceeded) await this.waitForNext();
     }
+  }
+
+  /** @returns a promise where the keys are too old to be used before the issuer was asked; one that is down is not waited for. */
+  private refresh(): Promise<void> | undefined {
+    const age = this.clock.elapsedSince(this.succeededAt);
+    if (age <= REFRESH_AGE) return undefined;
+    const next = this.fetchNext();
+    return age > MAX_KEY_AGE && this.failure === undefined ? next : undefined;
   }
 
   private async waitForNext(): Promise<void> {
@@ -98,10 +110,14 @@ export class RemoteKeys {
     this.fetching = true;
     try {
       const set = await fetchKeySet(this.uri, this.etag);
-      this.published = set?.keys.map((jwk) => JSON.stringify(jwk)) ?? this.published;
+      const published = set?.keys.map((jwk) => JSON.stringify(jwk)) ?? this.published;
+      const seenAt = new Map(this.seenAt);
+      for (const jwk of published) seenAt.set(jwk, startedAt);
+      // Last of all that may fail: a set that jose refuses changes nothing.
+      this.find = findAmong(seenAt);
+      this.seenAt = seenAt;
+      this.published = published;
       this.etag = set === undefined ? this.etag : set.etag;
-      for (const jwk of this.published) this.seenAt.set(jwk, startedAt);
-      this.find = this.findAmongSeen();
       this.lastSucceeded = number;
       this.succeededAt = startedAt;
       this.failure = undefined;
@@ -121,19 +137,17 @@ export class RemoteKeys {
       const isPublished = seenAt === this.succeededAt;
       if (!isPublished && this.clock.elapsedSince(seenAt) > MAX_KEY_AGE) this.seenAt.delete(jwk);
     }
-    if (this.seenAt.size < size) this.find = this.findAmongSeen();
-  }
-
-  private findAmongSeen(): FindKey {
-    return createLocalJWKSet({ keys: Array.from(this.seenAt.keys(), (jwk) => JSON.parse(jwk) as JWK) });
+    if (this.seenAt.size < size) this.find = findAmong(this.seenAt);
   }
 }
 
-/** A token that names no key may be signed with one that is not known yet. */
-function isKeyMissing(error: unknown, token: string): boolean {
-  const { JWKSNoMatchingKey, JWSSignatureVerificationFailed } = errors;
-  if (error instanceof JWKSNoMatchingKey) return true;
-  return error instanceof JWSSignatureVerificationFailed && decodeProtectedHeader(token).kid === undefined;
+function findAmong(seenAt: ReadonlyMap<string, unknown>): FindKey {
+  return createLocalJWKSet({ keys: Array.from(seenAt.keys(), (jwk) => JSON.parse(jwk) as JWK) });
+}
+
+/** A key id does not tell: a token may name none, and an issuer may give the id of an old key to a new one. */
+function isKeyMissing(error: unknown): boolean {
+  return error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWSSignatureVerificationFailed;
 }
 
 function delay(ms: number): Promise<void> {

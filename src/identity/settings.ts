@@ -41,7 +41,9 @@ export function requireLongEnough(secret: string, algorithms: readonly string[])
 /** Reads a JWK Set of public keys from a file. @throws {Error} that names the file and the fault. */
 export async function readKeySet(file: string): Promise<JSONWebKeySet> {
   try {
-    return parseKeySet(await readFile(file, 'utf8'));
+    const { keys, ignored } = parseKeySet(await readFile(file, 'utf8'));
+    if (ignored > 0) throw new Error(`${ignored} of its keys are no public keys`);
+    return { keys };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const fault = code === undefined ? `${file}: ${message}` : `${file} cannot be read (${code})`;

@@ -42,7 +42,7 @@ export async function verifyToken(
   const verify = (find: JWTVerifyGetKey) =>
     withEachMatch(find, async (key) => (await jwtVerify(token, key, options)).payload);
   try {
-    const claims = await (keys instanceof RemoteKeys ? keys.use(token, verify) : verify(keys));
+    const claims = await (keys instanceof RemoteKeys ? keys.use(verify) : verify(keys));
     const { exp: expires = Infinity } = claims;
     if (!Number.isFinite(expires)) throw new TokenError('the claim "exp" is no time');
     const clientId = clientIdIn(claims, clientIdClaim);
@@ -57,10 +57,7 @@ export async function verifyToken(
 }
 
 /** Where several keys match, as for a token without `kid`, each is tried. */
-async function withEachMatch<T>(
-  find: JWTVerifyGetKey,
-  verify: (find: JWTVerifyGetKey) => Promise<T>,
-): Promise<T> {
+async function withEachMatch<T>(find: JWTVerifyGetKey, verify: (find: JWTVerifyGetKey) => Promise<T>): Promise<T> {
   try {
     return await verify(find);
   } catch (matches) {

@@ -22,12 +22,7 @@ export class DeadlineError extends ProblemError {
  * @param late takes a result that comes after the deadline.
  * @throws {DeadlineError} as soon as the deadline has passed.
  */
-export function before<T>(
-  deadline: number,
-  what: string,
-  work: Promise<T>,
-  late?: (result: T) => void,
-): Promise<T> {
+export function before<T>(deadline: number, what: string, work: Promise<T>, late?: (result: T) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     let over = false;
     const timer = setTimeout(() => {

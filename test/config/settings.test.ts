@@ -35,9 +35,10 @@ describe('the settings', () => {
   it('let no page call from a browser when there is a DATABASE_URL, unless told', () => {
     const env = { DATABASE_URL: URL, SECRETS_KEY: KEY };
     expect(readSettings(env).corsOrigins).toEqual([]);
-    expect(
-      readSettings({ ...env, CORS_ORIGINS: 'https://a.example,http://localhost:8080' }).corsOrigins,
-    ).toEqual(['https://a.example', 'http://localhost:8080']);
+    expect(readSettings({ ...env, CORS_ORIGINS: 'https://a.example,http://localhost:8080' }).corsOrigins).toEqual([
+      'https://a.example',
+      'http://localhost:8080',
+    ]);
     expect(readSettings({ CORS_ORIGINS: 'none' }).corsOrigins).toEqual([]);
   });
 
@@ -67,16 +68,10 @@ describe('the settings', () => {
       { DATABASE_URL: 'mysql://user:hunter2@db/im', SECRETS_KEY: KEY },
       'DATABASE_URL: must have the form postgres://user:password@host:5432/database',
     ],
-    [
-      { DATABASE_URL: URL },
-      'SECRETS_KEY: is required with DATABASE_URL (base64 of 32 bytes: openssl rand -base64 32)',
-    ],
+    [{ DATABASE_URL: URL }, 'SECRETS_KEY: is required with DATABASE_URL (base64 of 32 bytes: openssl rand -base64 32)'],
     [{ SECRETS_KEY: '' }, 'SECRETS_KEY: entry 1: not the base64 of 32 bytes (44 characters, the last one =)'],
     [{ SECRETS_KEY: `${KEY},${KEY}` }, 'SECRETS_KEY: entry 2: the key id "default" is there twice'],
-    [
-      { SECRETS_KEY: `bad id:${KEY}` },
-      'SECRETS_KEY: entry 1: a key id is 1 to 32 characters of A-Z a-z 0-9 _ -',
-    ],
+    [{ SECRETS_KEY: `bad id:${KEY}` }, 'SECRETS_KEY: entry 1: a key id is 1 to 32 characters of A-Z a-z 0-9 _ -'],
     [
       { SECRETS_KEY: Buffer.alloc(31).toString('base64') },
       'SECRETS_KEY: entry 1: not the base64 of 32 bytes (44 characters, the last one =)',

@@ -120,9 +120,7 @@ describe('what is asked in one moment', () => {
     const query = vi.spyOn(Client.prototype, 'query');
     const facts = await Promise.all(
       Array.from({ length: 32 }, (_, request) => {
-        const members = Array.from({ length: 500 }, (_, n) =>
-          n === request ? 'eve' : `guest-${request}-${n}`,
-        );
+        const members = Array.from({ length: 500 }, (_, n) => (n === request ? 'eve' : `guest-${request}-${n}`));
         return reader.read(invite('ann', 'group', members), 'required');
       }),
     );

@@ -1,17 +1,6 @@
 import { type ChildProcess, spawn, type SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  chmod,
-  chown,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  realpath,
-  rm,
-  stat,
-  writeFile,
-} from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -68,9 +57,9 @@ describe('the embedded PostgreSQL', () => {
   it('answers a first query in a folder that does not exist yet', async () => {
     const database = await holdEmbeddedPostgres(dataDir);
     expect(database.url).toMatch(/^postgres:\/\/postgres:[\w-]+@127\.0\.0\.1:\d+\/im_signature$/);
-    expect(
-      await query(database.url, "SELECT lower('Ä') AS letter, current_setting('fsync') AS fsync"),
-    ).toEqual([{ letter: 'ä', fsync: 'on' }]);
+    expect(await query(database.url, "SELECT lower('Ä') AS letter, current_setting('fsync') AS fsync")).toEqual([
+      { letter: 'ä', fsync: 'on' },
+    ]);
     await database.release();
   });
 
@@ -209,23 +198,20 @@ describe('the embedded PostgreSQL', () => {
     await database.release();
   });
 
-  it.runIf(onLinux)(
-    'takes neither secrets nor PG variables from the environment of the service',
-    async () => {
-      const env = {
-        ...process.env,
-        SECRETS_KEY: 'a-secret',
-        PGDATA: '/nowhere',
-        PGPORT: '1',
-        PGOPTIONS: '-x',
-      };
-      const { url } = await startService({ env });
-      expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
-      for (const { pid } of await processes()) {
-        expect(await readFile(`/proc/${pid}/environ`, 'utf8')).not.toMatch(/a-secret|PGPORT/);
-      }
-    },
-  );
+  it.runIf(onLinux)('takes neither secrets nor PG variables from the environment of the service', async () => {
+    const env = {
+      ...process.env,
+      SECRETS_KEY: 'a-secret',
+      PGDATA: '/nowhere',
+      PGPORT: '1',
+      PGOPTIONS: '-x',
+    };
+    const { url } = await startService({ env });
+    expect(await query(url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    for (const { pid } of await processes()) {
+      expect(await readFile(`/proc/${pid}/environ`, 'utf8')).not.toMatch(/a-secret|PGPORT/);
+    }
+  });
 });
 
 describe.runIf(runsAsRoot())('the embedded PostgreSQL started by root (runs as root only)', () => {

@@ -14,12 +14,7 @@ describe('the client id of a token', () => {
     ['a path into objects', { user: { account: { id: 'alice' } } }, 'user.account.id', 'alice'],
     ['a name with dots', { 'https://chat.example.com/id': 'alice' }, 'https://chat.example.com/id', 'alice'],
     ['a name with dots rather than a path', { 'user.id': 'alice', user: { id: 'bob' } }, 'user.id', 'alice'],
-    [
-      'a claim named like a property of every object',
-      { constructor: { name: 'alice' } },
-      'constructor.name',
-      'alice',
-    ],
+    ['a claim named like a property of every object', { constructor: { name: 'alice' } }, 'constructor.name', 'alice'],
   ])('is %s', (_what, claims, claim, id) => {
     expect(clientIdIn(claims, claim)).toBe(id);
   });

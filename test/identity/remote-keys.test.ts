@@ -4,6 +4,8 @@ import { Clock } from '../../src/config/clock.js';
 import { KeysUnavailableError, RemoteKeys } from '../../src/identity/remote-keys.js';
 import { answers, type Issuer, type KeyPair, makeKey, startIssuer, text } from '../support/issuer.js';
 
+type FindKey = Parameters<Parameters<RemoteKeys['use']>[0]>[0];
+
 let first: KeyPair;
 let second: KeyPair;
 let third: KeyPair;
@@ -54,7 +56,7 @@ async function afterInterval<T>(work: Promise<T>): Promise<T> {
 
 async function find(kid: string): Promise<unknown> {
   const token = { payload: '', signature: '' };
-  return exportJWK(await keys.use('', (key) => key({ alg: 'ES256', kid }, token)));
+  return exportJWK(await keys.use((key) => key({ alg: 'ES256', kid }, token)));
 }
 
 async function expectFound({ kid = '', publicKey }: KeyPair): Promise<void> {
@@ -63,6 +65,22 @@ async function expectFound({ kid = '', publicKey }: KeyPair): Promise<void> {
 
 async function expectUnknown(kid: string): Promise<void> {
   await expect(find(kid)).rejects.toThrow(errors.JWKSNoMatchingKey);
+}
+
+/** After a failure requests are refused at once, and start the next fetch in the background. */
+async function expectRecovery(key: KeyPair): Promise<void> {
+  for (let seconds = 0; seconds < 3; seconds++) {
+    const found = await expectFound(key).then(
+      () => true,
+      (error: unknown) => {
+        expect(error).toBeInstanceOf(KeysUnavailableError);
+        return false;
+      },
+    );
+    if (found) return;
+    await elapse(1_000);
+  }
+  await expectFound(key);
 }
 
 describe('the issuer is asked', () => {
@@ -111,24 +129,36 @@ describe('the issuer is asked', () => {
     expect(issuer.requests).toHaveLength(3);
   });
 
-  it('again after ten minutes in the background, and a withdrawn key is accepted for ten minutes', async () => {
+  it('again after five minutes in the background', async () => {
     await expectFound(first);
     await elapse(300_000);
+    await expectFound(first);
+    expect(issuer.requests).toHaveLength(1);
+    await elapse(1);
+    const asked = issuer.asked();
+    await expectFound(first);
+    await asked;
+    expect(issuer.requests).toHaveLength(2);
+  });
+
+  it('before keys are used that are older than ten minutes, so that a key withdrawn meanwhile is not accepted', async () => {
+    await expectFound(first);
+    issuer.publish(second);
+    await elapse(86_400_000);
+    await afterInterval(expectUnknown('first'));
+    await expectFound(second);
+  });
+
+  it('for a withdrawn key no more than ten minutes after it was last published', async () => {
+    await expectFound(first);
+    await elapse(200_000);
     issuer.publish(second);
     await expectFound(second);
-    await elapse(299_000);
+    await elapse(399_000);
     await expectFound(first);
-    expect(issuer.requests).toHaveLength(2);
     await elapse(2_000);
-    await expectUnknown('first');
+    await afterInterval(expectUnknown('first'));
     await expectFound(second);
-
-    const before = issuer.requests.length;
-    await elapse(601_000);
-    const asked = issuer.asked();
-    await expectFound(second);
-    await asked;
-    expect(issuer.requests).toHaveLength(before + 1);
   });
 
   it('only whether its keys have changed, where it sends an entity tag', async () => {
@@ -185,7 +215,7 @@ describe('after a rotation', () => {
     issuer.publish(first, second);
     await elapse(1_000);
     const tried: string[] = [];
-    await keys.use('', async () => {
+    await keys.use(async () => {
       tried.push('');
       if (tried.length > 1) return;
       await expectFound(second);
@@ -195,10 +225,16 @@ describe('after a rotation', () => {
     expect(issuer.requests).toHaveLength(2);
   });
 
-  it('a new key with the id of an old one is used beside it', async () => {
+  it('a new key with the id of an old one is fetched for the first token that the old one does not verify', async () => {
     await expectFound(first);
     issuer.publish({ ...second, jwk: { ...second.jwk, kid: 'first' } });
-    await afterInterval(expectUnknown('made-up'));
+    const tried: FindKey[] = [];
+    const verified = keys.use((find) => {
+      tried.push(find);
+      return tried.length > 1 ? Promise.resolve('ok') : Promise.reject(new errors.JWSSignatureVerificationFailed());
+    });
+    expect(await afterInterval(verified)).toBe('ok');
+    expect(issuer.requests).toHaveLength(2);
     // The caller tries both.
     await expect(find('first')).rejects.toThrow(errors.JWKSMultipleMatchingKeys);
   });
@@ -227,7 +263,7 @@ describe('while the issuer is down', () => {
       const warning = warned();
       await expectFound(first);
       await warning;
-      expect(warnings).toHaveLength(hours);
+      expect(warnings.length).toBeGreaterThanOrEqual(hours);
       await expectFound(first);
     }
   });
@@ -298,6 +334,8 @@ describe('while the issuer is down', () => {
     ['no keys', text('{}')],
     ['an empty set', text('{"keys":[]}')],
     ['a set without end', answers.hundredMegabytes],
+    ['a set of no keys', text('{"keys":[[],null,"a",1]}')],
+    ['a set with a key that is no object', text('{"keys":{"0":{}}}')],
   ])('%s does not replace its keys, nor make a token of an unknown key invalid', async (_what, answer) => {
     await expectFound(first);
     issuer.answer(answer);
@@ -307,13 +345,23 @@ describe('while the issuer is down', () => {
     await expectFound(first);
     await elapse(601_000);
     await expectFound(first);
+    issuer.publish(first, second);
+    issuer.answer();
+    await expectRecovery(second);
+  });
+
+  it('one broken set, the first since the start, makes no later one fail', async () => {
+    issuer.answer(text('{"keys":[[]]}'));
+    await expect(find('first')).rejects.toThrow(KeysUnavailableError);
+    issuer.answer();
+    await expectRecovery(first);
   });
 });
 
 describe('a flood of made-up key ids', () => {
-  it('keeps at most 1000 requests waiting, and delays no token of a known key', async () => {
+  it('keeps at most 10000 requests waiting, and delays no token of a known key', async () => {
     await expectFound(first);
-    const flood = Array.from({ length: 1_200 }, async (_, i) => {
+    const flood = Array.from({ length: 10_200 }, async (_, i) => {
       try {
         await find(`made-up-${i}`);
         return 'found';
@@ -324,9 +372,9 @@ describe('a flood of made-up key ids', () => {
     await expectFound(first);
     issuer.publish(first, second);
     const outcomes = await afterInterval(Promise.all(flood));
-    expect(outcomes.filter((outcome) => outcome === 'unknown')).toHaveLength(1_000);
-    expect(new Set(outcomes.slice(1_000))).toEqual(
-      new Set([`1000 requests already wait for the keys of ${issuer.url}`]),
+    expect(outcomes.filter((outcome) => outcome === 'unknown')).toHaveLength(10_000);
+    expect(new Set(outcomes.slice(10_000))).toEqual(
+      new Set([`10000 requests already wait for the keys of ${issuer.url}`]),
     );
     await expectFound(second);
     expect(issuer.requests.length).toBeLessThanOrEqual(3);

@@ -22,9 +22,9 @@ declare module 'vitest' {
  * The migrations run once, in a template database.
  */
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
-  const { holdEmbeddedPostgres } = await built<
-    typeof import('../../src/database/embedded/embedded-postgres.js')
-  >('src/database/embedded/embedded-postgres.js');
+  const { holdEmbeddedPostgres } = await built<typeof import('../../src/database/embedded/embedded-postgres.js')>(
+    'src/database/embedded/embedded-postgres.js',
+  );
   const { migrate } = await built<typeof import('../../src/database/migrate.js')>('src/database/migrate.js');
 
   const given = process.env.DATABASE_URL;

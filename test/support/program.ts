@@ -40,9 +40,7 @@ export function runProgram(
   }
   // A program that ends without reading its input is no fault of the test.
   child.stdin.on('error', () => undefined);
-  const ended = once(child, 'close').then(
-    ([code, signal]) => (code ?? signal) as number | NodeJS.Signals | null,
-  );
+  const ended = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals | null);
   return {
     process: child,
     output: () => output,

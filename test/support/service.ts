@@ -26,11 +26,7 @@ export interface TestService {
   /** How many connections its HTTP server has. */
   connections(): Promise<number>;
   /** Writes an app as a registration would; `columns` are those of `apps`. */
-  registerApp(
-    appId: string,
-    masterKey: string,
-    columns?: Record<string, string | number | boolean>,
-  ): Promise<void>;
+  registerApp(appId: string, masterKey: string, columns?: Record<string, string | number | boolean>): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -86,10 +82,7 @@ export async function startService(env: Record<string, string> = {}): Promise<Te
     async registerApp(appId, masterKey, columns = {}) {
       const all = { app_id: appId, name: appId, identity: 'none', ...columns };
       const places = Object.keys(all).map((_, index) => `$${index + 1}`);
-      await query(
-        `INSERT INTO apps (${Object.keys(all).join()}) VALUES (${places.join()})`,
-        Object.values(all),
-      );
+      await query(`INSERT INTO apps (${Object.keys(all).join()}) VALUES (${places.join()})`, Object.values(all));
       await query('INSERT INTO app_master_keys (app_id, version, sealed_key) VALUES ($1, 1, $2)', [
         appId,
         seal(masterKey, masterKeyPurpose(appId, 1), keys),

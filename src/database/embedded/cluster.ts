@@ -3,14 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { chown, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import {
-  type Account,
-  isReachableBy,
-  makeSystemFolder,
-  NOBODY,
-  runsAsRoot,
-  SYSTEM_FOLDER,
-} from './account.js';
+import { type Account, isReachableBy, makeSystemFolder, NOBODY, runsAsRoot, SYSTEM_FOLDER } from './account.js';
 import { createOnce, locationFile, readIfThere, syncFolder } from './data-folder.js';
 import { EmbeddedPostgresError, errorCode } from './embedded-postgres-error.js';
 import { isPostgresOf, plainEnvironment, rootOf, stopOrphan } from './processes.js';
@@ -80,9 +73,7 @@ async function holdsCluster(folder: string): Promise<boolean> {
   const names = await readdir(folder);
   if (names.includes('PG_VERSION')) return true;
   if (names.length === 0) return false;
-  throw new EmbeddedPostgresError(
-    `${folder} holds something else than a database: move it away and start again.`,
-  );
+  throw new EmbeddedPostgresError(`${folder} holds something else than a database: move it away and start again.`);
 }
 
 function shortHash(text: string): string {

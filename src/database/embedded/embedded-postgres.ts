@@ -43,10 +43,7 @@ export async function holdEmbeddedPostgres(dataDir: string): Promise<EmbeddedPos
     const { socket, port } = await findKeeper(folder, deadline);
     try {
       const password = (await readFile(passwordFile(folder.path), 'utf8')).trim();
-      return held(
-        socket,
-        `postgres://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/im_signature`,
-      );
+      return held(socket, `postgres://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/im_signature`);
     } catch (error) {
       socket.destroy();
       throw error;
