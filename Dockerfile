@@ -5,7 +5,8 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=optional
 COPY nest-cli.json tsconfig.json tsconfig.build.json ./
 COPY src src
-COPY migrations migrations
+# The schema's migrations are compiled. Registrations are not, so that another one needs no build.
+COPY migrations/*.ts migrations/
 RUN npm run build && npm prune --omit=dev --omit=optional
 
 FROM node:24-bookworm-slim
@@ -14,6 +15,7 @@ WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
+COPY migrations migrations
 USER node
 EXPOSE 3000
 CMD ["node", "dist/src/main.js"]

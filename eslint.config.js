@@ -1,4 +1,5 @@
 import eslint from '@eslint/js';
+import vitest from '@vitest/eslint-plugin';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
@@ -69,4 +70,24 @@ export default defineConfig(
     },
   },
   ...rooms,
+  {
+    files: ['test/**/*.ts'],
+    extends: [vitest.configs.recommended],
+    rules: {
+      'vitest/no-disabled-tests': 'error',
+      // Helpers that hold the assertions of several tests.
+      'vitest/expect-expect': [
+        'error',
+        { assertFunctionNames: ['expect*', 'refused', 'refusedRaw', 'nothingWasLoaded'] },
+      ],
+      // The second argument is the message.
+      'vitest/valid-expect': ['error', { maxArgs: 2 }],
+      'vitest/no-standalone-expect': [
+        'error',
+        { additionalTestBlockFunctions: ['beforeAll', 'beforeEach', 'afterAll', 'afterEach'] },
+      ],
+      // A property holds under a premise, and some assertions on Linux only.
+      'vitest/no-conditional-expect': 'off',
+    },
+  },
 );

@@ -1034,6 +1034,7 @@ describe('the database refuses identity settings', () => {
     await makeApp({ algorithms: ['RS256', 'ES256'], jwks_uri: URI });
     await makeApp({ algorithms: ['RS256'], jwks_uri: 'http://[::1]:8080/keys' });
     await makeApp({ algorithms: ['PS512', 'EdDSA'], jwks: { keys: [RSA] } });
-    await makeApp({ algorithms: ['HS256', 'HS384', 'HS512'], sealed_hmac_secret: SEALED });
+    const shared = { algorithms: ['HS256', 'HS384', 'HS512'], sealed_hmac_secret: SEALED };
+    await expect(makeApp(shared)).resolves.toMatch(/^app-/);
   });
 });

@@ -80,7 +80,7 @@ describe('the database refuses, whoever writes to it,', () => {
 });
 
 it('an app id of 64 characters outside the Basic Multilingual Plane is registered as 64 characters', async () => {
-  await service.database.query(REGISTER, ['😀'.repeat(64)]);
+  await expect(service.database.query(REGISTER, ['😀'.repeat(64)])).resolves.toEqual([]);
 });
 
 it('a ban is permanent, and a conversation for members who invite and managers who kick, unless it says otherwise', async () => {

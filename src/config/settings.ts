@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { IsIn, IsNotEmpty, IsPort, Matches, ValidateBy, validateSync } from 'class-validator';
 import { parseSecretsKey, type SealingKeys } from './secrets-key.js';
+
+/** Built, this file is in `dist/src`; `dist` has a copy of package.json, which is not the package's. */
+const PACKAGE_ROOT = join(import.meta.dirname, import.meta.filename.endsWith('.ts') ? '../..' : '../../..');
 
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevelName = (typeof LOG_LEVELS)[number];
@@ -101,7 +103,7 @@ class Environment {
   DATA_DIR = '.data';
 
   @Parses(parseFolder)
-  MIGRATIONS_DIR = join(createRequire(import.meta.url).resolve('#package'), '../migrations');
+  MIGRATIONS_DIR = join(PACKAGE_ROOT, 'migrations');
 
   @Parses(parseSecretsKey)
   SECRETS_KEY?: string;

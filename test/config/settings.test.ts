@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readSettings, SettingsError } from '../../src/config/settings.js';
+import { built } from '../support/built.js';
 
 const KEY = Buffer.alloc(32, 7).toString('base64');
 const URL = 'postgres://user:hunter2@db.example.com:5432/im';
@@ -30,6 +31,11 @@ describe('the settings', () => {
       production: false,
       requestTimeout: 2000,
     });
+  });
+
+  it('look for registrations beside package.json, not in dist, when built', async () => {
+    const settings = await built<typeof import('../../src/config/settings.js')>('src/config/settings.js');
+    expect(settings.readSettings({}).migrationsDir).toBe(join(import.meta.dirname, '../../migrations'));
   });
 
   it('let no page call from a browser when there is a DATABASE_URL, unless told', () => {

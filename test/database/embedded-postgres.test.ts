@@ -108,6 +108,7 @@ describe('the embedded PostgreSQL', () => {
   it('starts again at once after it was let go, however often', async () => {
     for (let n = 0; n < 5; n++) {
       const database = await holdEmbeddedPostgres(dataDir);
+      expect(await query(database.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
       void database.release();
     }
   });
