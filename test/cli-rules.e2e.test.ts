@@ -336,7 +336,7 @@ describe('members import', () => {
     for (const rejects of ['kept.csv', './kept.csv']) {
       const { code, stderr } = await imports('kept.csv', '--rejects', rejects);
       expect(code).toBe(1);
-      expect(stderr).toMatch(/cannot be written \(it is there already: move it away/);
+      expect(stderr).toMatch(/cannot be written \(it exists already: move it away/);
     }
     expect(await readFile(join(folder, 'kept.csv'), 'utf8')).toBe(text);
     expect(await members()).toEqual([]);

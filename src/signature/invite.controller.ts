@@ -1,10 +1,8 @@
 import { Controller, Req } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
 import { SignatureRoute } from './signature-route.js';
 import { SignatureService } from './signature.service.js';
 import type { SignatureHttpRequest } from './sorted-members.guard.js';
 
-@ApiTags('signature')
 @Controller('signature/invite')
 export class InviteController {
   constructor(private readonly signatures: SignatureService) {}

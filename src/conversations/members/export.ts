@@ -1,19 +1,18 @@
 import type { Readable } from 'node:stream';
 import { type Client, escapeLiteral } from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
-
-export type Format = 'csv' | 'ndjson';
+import type { Format } from './parse.js';
 
 /**
- * PostgreSQL writes the lines itself, so that no row passes through JavaScript. JSON has no control character in it: with these two for
- * a delimiter and a quote, CSV of one column is the bare text of it.
+ * PostgreSQL writes the lines itself, so that no row passes through JavaScript. JSON contains no control characters: with two of
+ * them as delimiter and quote, CSV of one column is that column's bare text.
  */
 const COPY_OPTIONS: Readonly<Record<Format, string>> = {
   csv: 'FORMAT csv, HEADER',
   ndjson: String.raw`FORMAT csv, DELIMITER E'\x01', QUOTE E'\x02'`,
 };
 
-/** The memberships of an app, or of one conversation in it, as they are at one moment, by conversation and client. */
+/** The memberships of an app, or of one of its conversations, from one snapshot, by conversation and client. */
 export function readMembers(
   client: Client,
   appId: string,
