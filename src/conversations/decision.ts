@@ -61,10 +61,8 @@ const PERMISSIONS = {
 } as const satisfies Record<string, Permission>;
 
 /**
- * The permissions that an operation needs; none for an action outside conversations.
- *
- * A list with the own id and others needs two: an operation may do what its parts may do one by one. So nobody joins an
- * invite-only conversation by inviting a friend along, and a manager may leave and remove a member in one operation.
+ * The permissions that an operation needs; none for an action outside conversations. A list with the own id and others needs
+ * two, so that nobody joins an invite-only conversation by inviting a friend along.
  */
 function requiredPermissions({ action, clientId, members }: Operation): (keyof typeof PERMISSIONS)[] {
   const own = members.includes(clientId);

@@ -83,18 +83,8 @@ const FACTS_AND_COUNT = factsStatement('facts-and-count', 'c.member_limit IS NOT
 /** Reads what decisions rest on: bans, rules and roles as committed now. Nothing is cached. */
 @Injectable()
 export class FactsReader {
-  private readonly batches = new Batches<Question, Facts>({
-    ask: (questions) => this.ask(FACTS, questions),
-    isFaultOfOne: isDataFault,
-    maxWeight: MAX_IDS,
-    maxInFlight: 4,
-  });
-  private readonly counts = new Batches<Question, Facts>({
-    ask: (questions) => this.ask(FACTS_AND_COUNT, questions),
-    isFaultOfOne: isDataFault,
-    maxWeight: MAX_COUNTED,
-    maxInFlight: 2,
-  });
+  private readonly facts = this.batches({ statement: FACTS, maxWeight: MAX_IDS, maxInFlight: 4 });
+  private readonly counts = this.batches({ statement: FACTS_AND_COUNT, maxWeight: MAX_COUNTED, maxInFlight: 2 });
 
   constructor(private readonly lookUps: LookUps) {}
 
@@ -104,16 +94,19 @@ export class FactsReader {
     const conversationId = needsRules(operation, membership) ? operation.conversationId : '';
     const ids = [clientId, ...members].join(':');
     const question: Question = [appId, conversationId, ids, addsMembers(operation) ? 't' : 'f'];
-    const facts = await this.batches.ask(question, 1 + members.length);
+    const facts = await this.facts.ask(question, 1 + members.length);
     if (!needsCount(operation, facts)) return facts;
     // Everything is read again, so that the count and the roles are from one snapshot.
     return this.counts.ask(question, facts.conversation?.memberLimit ?? MAX_COUNTED);
   }
 
-  private async ask(statement: Statement, questions: readonly Question[]): Promise<Facts[]> {
-    const parameters = COLUMNS.map((column) => questions.map((question) => question[column]).join(SEPARATOR));
-    const rows = await this.lookUps.rows<Row>(statement, parameters, questions.length);
-    return rows.map(factsOf);
+  private batches({ statement, ...limits }: { statement: Statement; maxWeight: number; maxInFlight: number }) {
+    const ask = async (questions: readonly Question[]): Promise<Facts[]> => {
+      const parameters = COLUMNS.map((column) => questions.map((question) => question[column]).join(SEPARATOR));
+      const rows = await this.lookUps.rows<Row>(statement, parameters, questions.length);
+      return rows.map(factsOf);
+    };
+    return new Batches({ ask, isFaultOfOne: isDataFault, ...limits });
   }
 }
 

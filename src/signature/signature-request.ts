@@ -29,14 +29,22 @@ export function parseSignatureRequest(action: ActionName, params: PathParams, qu
   requireId(clientId, 'invalid_client_id', 'client id');
   if (ACTIONS[action].conversation) requireId(conversationId, 'invalid_conversion_id', 'conversation id');
   const members = splitMembers(sortedMemberIds);
-  requireMemberIds(members);
-  const forSdk = isForSdk(query);
+  const bad = members.findIndex((member) => !isId(member));
+  if (bad >= 0) throw new ProblemError('invalid_member_id', `Member id ${bad + 1} ${idFault(members[bad] ?? '')}.`);
+  const { format } = query as { format?: string | string[] };
+  if (format !== undefined && format !== 'sdk') {
+    throw new ProblemError('invalid_format', 'The only value of the parameter "format" is "sdk", given once.');
+  }
   if (members.length === 0 && ACTIONS[action].members === 'at least one') {
     const detail = `Signing "${action}" takes at least one member id after the conversation id.`;
     throw new ProblemError('members_required', detail);
   }
-  requireSorted(members);
-  return { action, appId, clientId, conversationId, members, sortedMemberIds, forSdk };
+  if (!isSorted(members)) {
+    // Not sorted here: the IM server checks the list that the SDK sends, so the signature would not match.
+    const order = members.toSorted().join(':');
+    throw new ProblemError('members_not_sorted', `The member ids must ascend by UTF-16 code unit: ${order}`);
+  }
+  return { action, appId, clientId, conversationId, members, sortedMemberIds, forSdk: format === 'sdk' };
 }
 
 /** The ids in `sorted_member_ids`. Only the empty text is the empty list; "a:" has a second, empty id. */
@@ -44,25 +52,7 @@ export function splitMembers(sortedMemberIds: string): readonly string[] {
   return sortedMemberIds === '' ? [] : sortedMemberIds.split(':');
 }
 
-function requireMemberIds(members: readonly string[]): void {
-  const bad = members.findIndex((member) => !isId(member));
-  if (bad >= 0) throw new ProblemError('invalid_member_id', `Member id ${bad + 1} ${idFault(members[bad] ?? '')}.`);
-}
-
 /** Whether the ids ascend by UTF-16 code unit, as JavaScript's `.sort()` leaves them; equal neighbours are in order. */
 export function isSorted(members: readonly string[]): boolean {
   return members.every((member, i) => i === 0 || member >= (members[i - 1] ?? ''));
-}
-
-function requireSorted(members: readonly string[]): void {
-  if (isSorted(members)) return;
-  // Not sorted here: the IM server checks the list it received from the SDK, so the signature would not match.
-  const order = members.toSorted().join(':');
-  throw new ProblemError('members_not_sorted', `The member ids must ascend by UTF-16 code unit: ${order}`);
-}
-
-function isForSdk(query: unknown): boolean {
-  const { format } = query as { format?: string | string[] };
-  if (format === undefined || format === 'sdk') return format === 'sdk';
-  throw new ProblemError('invalid_format', 'The only value of the parameter "format" is "sdk", given once.');
 }

@@ -215,10 +215,7 @@ const anyMembers = fc.array(fc.constantFrom('bob', 'eve', 'me'), { maxLength: 4 
 const bans = fc.array(fc.constantFrom('bob', 'eve'));
 const membership = fc.constantFrom('off' as const, 'where-registered' as const, 'required' as const);
 const operation = fc
-  .tuple(
-    fc.constantFrom('login' as const, 'conversion' as const, 'invite' as const, 'kick' as const),
-    anyMembers,
-  )
+  .tuple(fc.constantFrom('login' as const, 'conversion' as const, 'invite' as const, 'kick' as const), anyMembers)
   .map(([action, members]) => operationOf(action, members));
 const people = fc.record({
   conversation: fc.record({
@@ -234,6 +231,4 @@ const people = fc.record({
   banned: fc.constant(new Set<string>()),
 });
 /** Two roles of a client, the second above the first. */
-const rankUp = fc
-  .subarray([null, ...ROLES], { minLength: 2, maxLength: 2 })
-  .map((pair) => pair as [Role | null, Role]);
+const rankUp = fc.subarray([null, ...ROLES], { minLength: 2, maxLength: 2 }).map((pair) => pair as [Role | null, Role]);

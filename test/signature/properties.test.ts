@@ -20,27 +20,25 @@ interface Accepted {
   parts: MessageParts;
 }
 
-const accepted: fc.Arbitrary<Accepted> = fc
-  .constantFrom(...(Object.keys(ACTIONS) as ActionName[]))
-  .chain((name) => {
-    const { conversation, members } = ACTIONS[name];
-    return fc.record({
-      name: fc.constant(name),
-      parts: fc.record({
-        app_id: id,
-        client_id: id,
-        conversion_id: conversation ? id : fc.constant(''),
-        sorted_member_ids:
-          members === 'none'
-            ? fc.constant('')
-            : fc
-                .array(id, { minLength: members === 'at least one' ? 1 : 0, maxLength: 3 })
-                .map((list) => list.sort().join(':')),
-        timestamp,
-        nonce,
-      }),
-    });
+const accepted: fc.Arbitrary<Accepted> = fc.constantFrom(...(Object.keys(ACTIONS) as ActionName[])).chain((name) => {
+  const { conversation, members } = ACTIONS[name];
+  return fc.record({
+    name: fc.constant(name),
+    parts: fc.record({
+      app_id: id,
+      client_id: id,
+      conversion_id: conversation ? id : fc.constant(''),
+      sorted_member_ids:
+        members === 'none'
+          ? fc.constant('')
+          : fc
+              .array(id, { minLength: members === 'at least one' ? 1 : 0, maxLength: 3 })
+              .map((list) => list.sort().join(':')),
+      timestamp,
+      nonce,
+    }),
   });
+});
 
 const message = ({ name, parts }: Accepted): string => ACTIONS[name].message(parts);
 
@@ -51,8 +49,7 @@ const asLogin = ({ name, parts }: Accepted): ActionName =>
 it('no two different accepted requests sign the same message, but for opening a conversation with nobody', () => {
   fc.assert(
     fc.property(accepted, accepted, (one, other) => {
-      const same =
-        asLogin(one) === asLogin(other) && JSON.stringify(one.parts) === JSON.stringify(other.parts);
+      const same = asLogin(one) === asLogin(other) && JSON.stringify(one.parts) === JSON.stringify(other.parts);
       expect(message(one) === message(other)).toBe(same);
     }),
     { numRuns: 20_000 },

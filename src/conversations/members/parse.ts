@@ -29,7 +29,7 @@ const LINE_BREAK = Buffer.from('\n');
  * @throws {Error} when the CSV header is missing, or is not one of memberships.
  */
 export async function* parseMembers(format: Format, file: AsyncIterable<Buffer>): AsyncGenerator<ParsedLine[]> {
-  let parseLines = format === 'ndjson' ? parseNdjson : undefined;
+  let parseLines: ParseLines | undefined = format === 'ndjson' ? (lines) => lines.map(membershipInJson) : undefined;
   for await (const lines of linesOf(file)) {
     if (lines.length === 0) continue;
     parseLines ??= csvParser(lines.shift());
@@ -68,11 +68,8 @@ function recordsOf(lines: readonly Buffer[]): string[][] | undefined {
   }
 }
 
-function parseNdjson(lines: readonly Buffer[]): (Membership | string)[] {
-  return lines.map((bytes) => membershipInJson(bytes.toString()));
-}
-
-function membershipInJson(text: string): Membership | string {
+function membershipInJson(bytes: Buffer): Membership | string {
+  const text = bytes.toString();
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -34,9 +34,7 @@ describe('a file of memberships', () => {
   it('is read exactly, whatever is in its ids and wherever its pieces end', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(MEMBERSHIP), SIZE, BREAK, async (memberships, size, lineBreak) => {
-        const rows = memberships.map(
-          (row) => `${[row.conversation_id, row.client_id].map(quoted).join()},${row.role}`,
-        );
+        const rows = memberships.map((row) => `${[row.conversation_id, row.client_id].map(quoted).join()},${row.role}`);
         const csv = await parse(`\ufeff${[HEADER, ...rows].join(lineBreak)}`, size);
         expect(csv.map(({ parsed }) => parsed)).toEqual(memberships);
         expect(csv.map(({ line }) => line.number)).toEqual(rows.map((_, i) => i + 2));
