@@ -1,4 +1,4 @@
-import { ProblemError } from '../problems/problem-error.js';
+import { type ProblemCode, ProblemError } from '../problems/problem-error.js';
 
 /** What a client asks to do; every action that can be signed. */
 export interface Operation {
@@ -46,11 +46,6 @@ export interface Facts {
   readonly members: readonly Standing[];
 }
 
-export type Decision =
-  'allowed' | 'client_banned' | 'member_banned' | 'not_permitted' | 'conversation_unknown' | 'conversation_full';
-
-type Permission = (conversation: Conversation, operation: Operation, facts: Facts) => boolean;
-
 /** DESIGN, "Who may do what". */
 const PERMISSIONS = {
   join: ({ joinRule }, _, { client }) => joinRule === 'anyone' || client.rank >= RANK.member,
@@ -58,7 +53,7 @@ const PERMISSIONS = {
   leave: () => true,
   kickOthers: ({ kickRule }, { clientId, members }, { client, members: standings }) =>
     client.rank >= RANK[kickRule] && standings.every(({ rank }, i) => client.rank > rank || members[i] === clientId),
-} as const satisfies Record<string, Permission>;
+} as const satisfies Record<string, (conversation: Conversation, operation: Operation, facts: Facts) => boolean>;
 
 /**
  * The permissions that an operation needs; none for an action outside conversations. A list with the own id and others needs
@@ -123,11 +118,14 @@ export function requireAllowed(operation: Operation, membership: Membership, fac
 const DETAILS = {
   client_banned: () => 'The client is banned from this app; nothing is signed for it.',
   member_banned: ({ members }) =>
-    `Member id ${members.findIndex(({ banned }) => banned) + 1} is banned from this app and cannot be brought into a conversation.`,
+    `Member id ${members.findIndex(({ banned }) => banned) + 1} is banned from this app and cannot be added to a conversation.`,
   not_permitted: () => 'The rules of the conversation do not let the client do this.',
   conversation_unknown: () => 'The app asks for registered conversations, and this one is not.',
   conversation_full: () => 'There would be more members than the conversation may have.',
-} as const satisfies Record<Exclude<Decision, 'allowed'>, (facts: Facts) => string>;
+} as const satisfies Partial<Record<ProblemCode, (facts: Facts) => string>>;
+
+/** The code of the refusal, if any. */
+export type Decision = 'allowed' | keyof typeof DETAILS;
 
 /** How many clients the operation would make members, each counted once. */
 function countAdded(operation: Operation, { client, members: standings }: Facts): number {

@@ -25,14 +25,7 @@ const MAX_COUNTED = 10_000;
 /** By digit of `standings`: the rank, plus 4 for a banned client. */
 const STANDINGS = Array.from({ length: 8 }, (_, digit): Standing => ({ rank: digit % 4, banned: digit >= 4 }));
 
-const CODE_OF_0 = '0'.charCodeAt(0);
-
-/** Separates questions; no id contains a control character. */
-const SEPARATOR = '\n';
-
-const COLUMNS = [0, 1, 2, 3] as const;
-
-/** A line for each parameter of the statement. */
+/** A line for each parameter of the statement; no id contains a line break. */
 type Question = readonly [app: string, conversation: string, ids: string, adds: 't' | 'f'];
 
 /** A conversation, all null where it is not registered, and the standings of the ids asked for. */
@@ -102,7 +95,9 @@ export class FactsReader {
 
   private batches({ statement, ...limits }: { statement: Statement; maxWeight: number; maxInFlight: number }) {
     const ask = async (questions: readonly Question[]): Promise<Facts[]> => {
-      const parameters = COLUMNS.map((column) => questions.map((question) => question[column]).join(SEPARATOR));
+      const parameters = ([0, 1, 2, 3] as const).map((column) =>
+        questions.map((question) => question[column]).join('\n'),
+      );
       const rows = await this.lookUps.rows<Row>(statement, parameters, questions.length);
       return rows.map(factsOf);
     };
@@ -117,9 +112,9 @@ function factsOf(row: Row): Facts {
   return { conversation: row.joinRule === null ? null : row, client: standingOf(standings.charCodeAt(0)), members };
 }
 
-/** @param digit as a character code. */
+/** @param digit as its character code; that of "0" is 48. */
 function standingOf(digit: number): Standing {
-  const standing = STANDINGS[digit - CODE_OF_0];
+  const standing = STANDINGS[digit - 48];
   if (standing === undefined) throw new Error('PostgreSQL returned an unknown standing');
   return standing;
 }

@@ -17,7 +17,6 @@ export type PathParams = Readonly<Partial<Record<Parameter, string | undefined>>
 
 /**
  * Parses a request, without any look-up.
- *
  * @param query the parameters after "?"; all but `format` are ignored.
  * @throws {ProblemError} `invalid_app_id`, `invalid_client_id`, `invalid_conversion_id`, `invalid_member_id`, `invalid_format`,
  *   `members_required`, `members_not_sorted`

@@ -54,10 +54,8 @@ const SIGNED = {
 };
 
 /**
- * A route that signs one action: its paths, its checks in their order, and its page in the API document.
- *
- * The last parameter may be absent, which counts as empty: `/invite/app/client/conv` joins as `/invite/app/client/conv/` does, and
- * `/login/app` is `invalid_client_id` rather than an unknown route.
+ * A route that signs one action: its paths, its checks in their order, and its page in the API document. The last parameter may be
+ * absent, which counts as empty: `/invite/app/client/conv` joins, and `/login/app` is `invalid_client_id`.
  */
 export function SignatureRoute(name: ActionName, summary: string): MethodDecorator {
   const { conversation, members, named }: Action = ACTIONS[name];

@@ -31,7 +31,6 @@ export class SignatureService {
 
   /**
    * Signs a request if the app's limit, bans and the rules of the conversation allow it.
-   *
    * @param app as `AppRegistry.find` gave it for this request.
    * @param deadline for reading bans and rules, by `performance.now()`.
    * @returns a `SignatureAnswer` as JSON.

@@ -19,13 +19,7 @@ export function nowMicroseconds(): number {
 
 /** The time as signed and answered (DESIGN, "The contract"). @param microseconds since 1970, whole. */
 export function timestampText(format: TimestampFormat, microseconds: number): string {
+  if (format === 'milliseconds') return String(Math.floor(microseconds / 1000));
   const seconds = Math.floor(microseconds / 1_000_000);
-  switch (format) {
-    case 'seconds.micros':
-      return `${seconds}.${String(microseconds % 1_000_000).padStart(6, '0')}`;
-    case 'seconds':
-      return String(seconds);
-    case 'milliseconds':
-      return String(Math.floor(microseconds / 1000));
-  }
+  return format === 'seconds' ? String(seconds) : `${seconds}.${String(microseconds % 1_000_000).padStart(6, '0')}`;
 }

@@ -77,10 +77,7 @@ function sizeOf(file: string): number | undefined {
 
 function report(io: Io, { read, added, changed, unchanged, rejected }: Counts, rejects: string): void {
   const counts = `${read} lines read: ${added} added, ${changed} changed, ${unchanged} unchanged, ${rejected} rejected`;
-  if (rejected === 0) {
-    io.printSuccess(counts);
-    return;
-  }
-  io.print(io.warning(`${counts} (see ${rejects})`));
-  io.exitCode = 1;
+  if (rejected === 0) io.printSuccess(counts);
+  else io.print(io.warning(`${counts} (see ${rejects})`));
+  io.exitCode = rejected === 0 ? 0 : 1;
 }

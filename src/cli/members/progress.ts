@@ -22,8 +22,6 @@ export async function showProgress({ streams: { stderr } }: Io, size: number | u
     onPhase: (phase) => {
       bar.update({ phase });
     },
-    end: () => {
-      bar.stop();
-    },
+    end: bar.stop.bind(bar),
   };
 }

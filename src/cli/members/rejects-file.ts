@@ -9,27 +9,21 @@ export class RejectsFile implements Rejects {
 
   /** @throws {Error} when the file exists, or its folder is not writable. */
   constructor(readonly path: string) {
-    if (existsSync(path)) {
-      throw this.fault(new Error('it exists already: move it away, or name another with --rejects'));
-    }
+    if (existsSync(path)) this.fail(new Error('it exists already: move it away, or name another with --rejects'));
     try {
       accessSync(dirname(path), constants.W_OK);
     } catch (error) {
-      throw this.fault(error);
+      this.fail(error);
     }
   }
 
   async write(text: AsyncIterable<string>): Promise<void> {
     for await (const part of text) {
-      await this.attempt(async () => {
-        this.file ??= await open(this.path, 'wx');
-        await this.file.writeFile(part);
-      });
+      this.file ??= await open(this.path, 'wx').catch((error: unknown) => this.fail(error));
+      await this.file.writeFile(part).catch((error: unknown) => this.fail(error));
     }
-    await this.attempt(async () => {
-      await this.file?.sync();
-      await this.file?.close();
-    });
+    await this.file?.sync().catch((error: unknown) => this.fail(error));
+    await this.file?.close();
   }
 
   async remove(): Promise<void> {
@@ -38,14 +32,8 @@ export class RejectsFile implements Rejects {
     await rm(this.path, { force: true });
   }
 
-  private async attempt(work: () => Promise<void>): Promise<void> {
-    await work().catch((error: unknown) => {
-      throw this.fault(error);
-    });
-  }
-
-  private fault(reason: unknown): Error {
+  private fail(reason: unknown): never {
     const { code, message } = reason as NodeJS.ErrnoException;
-    return new Error(`the file of rejected lines, ${this.path}, cannot be written (${code ?? message})`);
+    throw new Error(`the file of rejected lines, ${this.path}, cannot be written (${code ?? message})`);
   }
 }

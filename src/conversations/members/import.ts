@@ -1,9 +1,8 @@
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Client, QueryResult, QueryResultRow } from 'pg';
+import type { Client, QueryResultRow } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
-import { type Line, NOT_UTF8 } from './lines.js';
-import { type Format, type ParsedLine, parseMembers } from './parse.js';
+import { type Format, type Line, NOT_UTF8, type ParsedLine, parseMembers } from './parse.js';
 
 /** How many lines of the file were read, and what became of them. */
 export type Counts = Readonly<Record<'read' | 'added' | 'changed' | 'unchanged' | 'rejected', number>>;
@@ -82,7 +81,6 @@ const REJECTED = `
 
 /**
  * Loads the valid lines in one transaction, and writes the rejected ones; or does neither.
- *
  * @throws {Error} of one line, saying that nothing was loaded, or that the connection was lost at the COMMIT.
  */
 export async function loadMembers(client: Client, job: ImportJob): Promise<Counts> {
@@ -117,9 +115,9 @@ async function load(
   client: Client,
   { appId, input, format, rejects, signal, onRead, onPhase }: ImportJob,
 ): Promise<Counts> {
-  const run = async <Row extends QueryResultRow>(sql: string, values: unknown[] = []): Promise<QueryResult<Row>> => {
+  const run = async <Row extends QueryResultRow>(sql: string, values: unknown[] = []): Promise<Row[]> => {
     signal.throwIfAborted();
-    return client.query<Row>(sql, values);
+    return (await client.query<Row>(sql, values)).rows;
   };
   await run(LINES);
   let read = 0;
@@ -138,14 +136,14 @@ async function load(
   await run(REJECT_UNKNOWN, [appId]);
   await run(REJECT_REPEATED);
   onPhase('writing');
-  const { rows } = await run<{ added: number; changed: number; wanted: number }>(WRITE, [appId]);
-  const { added, changed, wanted } = rows[0] ?? { added: 0, changed: 0, wanted: 0 };
+  const [written] = await run<{ added: number; changed: number; wanted: number }>(WRITE, [appId]);
+  const { added, changed, wanted } = written ?? { added: 0, changed: 0, wanted: 0 };
 
   await run(REJECTED);
   let rejected = 0;
   async function* rejectedLines(): AsyncGenerator<string> {
     for (;;) {
-      const { rows: some } = await run<{ reject: string }>('FETCH 100 FROM rejected');
+      const some = await run<{ reject: string }>('FETCH 100 FROM rejected');
       if (some.length === 0) return;
       rejected += some.length;
       yield some.map(({ reject }) => `${reject}\n`).join('');

@@ -1,8 +1,12 @@
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MAX_LINE_BYTES } from '../../../src/conversations/members/lines.js';
-import { type Format, type ParsedLine, parseMembers } from '../../../src/conversations/members/parse.js';
+import {
+  type Format,
+  MAX_LINE_BYTES,
+  type ParsedLine,
+  parseMembers,
+} from '../../../src/conversations/members/parse.js';
 
 /** Parses a file that arrives in pieces of `size` bytes. */
 async function parse(file: string, size: number, format: Format = 'csv'): Promise<ParsedLine[]> {
