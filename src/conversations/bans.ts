@@ -27,24 +27,24 @@ export interface NewBan {
 /** SQL: whether a row of `client_bans` is in force, by PostgreSQL's clock. */
 export const IN_FORCE = '(banned_until IS NULL OR banned_until > now())';
 
-/** In milliseconds since 1970: PostgreSQL's years exceed those of a `Date`. */
-const ENDS = 'EXTRACT(epoch FROM banned_until)::float8 * 1000 AS ends';
+/** SQL: when a ban ends, in milliseconds since 1970; null: permanent, or later than a `Date` can hold. */
+const END = `CASE WHEN banned_until < '275760-09-13Z' THEN (EXTRACT(epoch FROM banned_until) * 1000)::float8 END`;
 
-type Row<Terms extends BanTerms> = Omit<Terms, 'banned_until'> & { readonly ends: number | null };
+type Row<Terms extends BanTerms> = Omit<Terms, 'banned_until'> & { readonly end: number | null };
 
 const LIST = `
-  SELECT client_id, ${ENDS}, ${IN_FORCE} AS in_force,
-    ceil(EXTRACT(epoch FROM banned_until) - EXTRACT(epoch FROM now()))::float8 AS seconds_left, reason
+  SELECT client_id, ${IN_FORCE} AS in_force, ceil(${END} / 1000 - EXTRACT(epoch FROM now())::float8) AS seconds_left,
+    ${END} AS end, reason
   FROM client_bans WHERE app_id = $1 ORDER BY client_id`;
 
 /** Locked, so that the ban reported is the one replaced. */
-const REPLACED = `SELECT ${ENDS}, reason FROM client_bans WHERE app_id = $1 AND client_id = $2 FOR UPDATE`;
+const REPLACED = `SELECT ${END} AS end, reason FROM client_bans WHERE app_id = $1 AND client_id = $2 FOR UPDATE`;
 
 const ADD = `
   INSERT INTO client_bans (app_id, client_id, banned_until, reason)
   VALUES ($1, $2, coalesce($3::timestamptz, now() + $4::float8 * interval '1 second'), $5)
   ON CONFLICT (app_id, client_id) DO UPDATE SET banned_until = EXCLUDED.banned_until, reason = EXCLUDED.reason
-  RETURNING ${ENDS}, reason`;
+  RETURNING ${END} AS end, reason`;
 
 /** Bans a client. @returns the new ban, and the one it replaces, if any. */
 export async function addBan(
@@ -70,14 +70,10 @@ export async function removeBan(dataSource: DataSource, appId: string, clientId:
 /** All bans of an app, by client id, also those that have ended. */
 export async function listBans(dataSource: DataSource, appId: string): Promise<Ban[]> {
   const rows = await dataSource.query<Row<Ban>[]>(LIST, [appId]);
-  return rows.map(({ client_id, in_force, seconds_left, ...row }) => {
-    const terms = termsOf(row);
-    return { client_id, in_force, seconds_left: terms.banned_until === null ? null : seconds_left, ...terms };
-  });
+  return rows.map(({ end, reason, ...ban }) => ({ ...ban, ...termsOf({ end, reason }) }));
 }
 
-function termsOf({ ends, reason }: Row<BanTerms>): BanTerms {
-  // An invalid Date: without end, or beyond the year 275760. Ends before 1970 are all equally past.
-  const end = new Date(Math.max(ends ?? NaN, 0));
-  return { banned_until: Number.isNaN(end.getTime()) ? null : end.toISOString(), reason };
+function termsOf({ end, reason }: Row<BanTerms>): BanTerms {
+  // -infinity, which old tables may hold, is shown as 1970.
+  return { banned_until: end === null ? null : new Date(Math.max(end, 0)).toISOString(), reason };
 }

@@ -1,7 +1,6 @@
 import { randomFillSync } from 'node:crypto';
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
-const LENGTH = 8;
 
 /** Bytes from here on are discarded: they would make the first characters more likely than the last. */
 const UNBIASED = 256 - (256 % ALPHABET.length);
@@ -13,7 +12,7 @@ let next = pool.length;
 /** A fresh nonce: 8 characters of `[A-Za-z0-9]`, each equally likely. */
 export function freshNonce(): string {
   let nonce = '';
-  while (nonce.length < LENGTH) {
+  while (nonce.length < 8) {
     if (next === pool.length) {
       randomFillSync(pool);
       next = 0;

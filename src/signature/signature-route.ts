@@ -28,14 +28,6 @@ const PARAMETERS = {
   },
 } as const satisfies Record<Parameter, object>;
 
-const FORMAT = {
-  name: 'format',
-  required: false,
-  schema: { type: 'string', enum: ['sdk'] },
-  description:
-    '`sdk`: `timestamp` is a JSON number of whole milliseconds, signed over its digits; the form a protobuf SDK can carry.',
-} as const;
-
 /** The fields of every answer, after its parameters. */
 const SIGNED = {
   timestamp: {
@@ -79,7 +71,13 @@ export function SignatureRoute(name: ActionName, summary: string): MethodDecorat
     ApiBearerAuth(),
     ApiOperation({ operationId: name, summary }),
     ...ids.map((id) => ApiParam({ name: id, schema: PARAMETERS[id], description: PARAMETERS[id].description })),
-    ApiQuery(FORMAT),
+    ApiQuery({
+      name: 'format',
+      required: false,
+      schema: { type: 'string', enum: ['sdk'] },
+      description:
+        '`sdk`: `timestamp` is a JSON number of whole milliseconds, signed over its digits; the form a protobuf SDK can carry.',
+    }),
     ApiOkResponse({
       description: 'The signature and all that was signed.',
       schema: { type: 'object', required: Object.keys(properties), properties },

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Client, QueryResultRow } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
-import { type Format, type Line, NOT_UTF8, type ParsedLine, parseMembers } from './parse.js';
+import { type Format, type Line, type Membership, NOT_UTF8, type ParsedLine, parseMembers } from './parse.js';
 
 /** How many lines of the file were read, and what became of them. */
 export type Counts = Readonly<Record<'read' | 'added' | 'changed' | 'unchanged' | 'rejected', number>>;
@@ -86,9 +86,7 @@ const REJECTED = `
 export async function loadMembers(client: Client, job: ImportJob): Promise<Counts> {
   let committing = false;
   let lost: Error | undefined;
-  client.once('error', (error: Error) => {
-    lost = error;
-  });
+  client.once('error', (error: Error) => (lost = error));
   try {
     await client.query('BEGIN');
     const counts = await load(client, job);
@@ -111,10 +109,8 @@ export async function loadMembers(client: Client, job: ImportJob): Promise<Count
   }
 }
 
-async function load(
-  client: Client,
-  { appId, input, format, rejects, signal, onRead, onPhase }: ImportJob,
-): Promise<Counts> {
+async function load(client: Client, job: ImportJob): Promise<Counts> {
+  const { appId, input, format, rejects, signal, onRead, onPhase } = job;
   const run = async <Row extends QueryResultRow>(sql: string, values: unknown[] = []): Promise<Row[]> => {
     signal.throwIfAborted();
     return (await client.query<Row>(sql, values)).rows;
@@ -157,11 +153,9 @@ async function load(
 
 /** A line as a row of `import_lines`, in the CSV of COPY. */
 function rowOf({ line, parsed }: ParsedLine): string {
-  const values =
-    typeof parsed === 'string'
-      ? [null, null, null, parsed]
-      : [parsed.conversation_id, parsed.client_id, parsed.role, null];
-  return `${line.number},${[...values, sourceOf(line)].map(quoted).join()}\n`;
+  const values: Partial<Membership> & { reason?: string } = typeof parsed === 'string' ? { reason: parsed } : parsed;
+  const { conversation_id, client_id, role, reason } = values;
+  return `${line.number},${[conversation_id, client_id, role, reason, sourceOf(line)].map(quoted).join()}\n`;
 }
 
 /** The line as a member of a JSON object. JSON holds no bytes that are not UTF-8: base64 keeps them exactly. */
@@ -169,6 +163,6 @@ function sourceOf({ bytes, fault }: Line): string {
   return fault === NOT_UTF8 ? `"base64":"${bytes.toString('base64')}"` : `"text":${JSON.stringify(bytes.toString())}`;
 }
 
-function quoted(value: string | null): string {
-  return value === null ? '' : `"${value.replaceAll('"', '""')}"`;
+function quoted(value: string | undefined): string {
+  return value === undefined ? '' : `"${value.replaceAll('"', '""')}"`;
 }

@@ -19,17 +19,12 @@ export interface Line {
 }
 
 export const NOT_UTF8 = 'is not UTF-8';
-
 const LF = 0x0a;
 const CR = 0x0d;
 const EMPTY = Buffer.alloc(0);
 const BYTE_ORDER_MARK = Buffer.from('\ufeff');
 
-export interface Membership {
-  readonly conversation_id: string;
-  readonly client_id: string;
-  readonly role: Role;
-}
+export type Membership = Readonly<Record<'conversation_id' | 'client_id', string> & { role: Role }>;
 
 /** A line of a file, and the membership in it or the reason why it is rejected. */
 export interface ParsedLine {
@@ -150,9 +145,9 @@ function lineOf(number: number, head: Buffer, length: number): Line {
   const end = head.length === length && head.at(-1) === CR ? length - 1 : length;
   const bytes = head.subarray(start, Math.min(end, start + MAX_LINE_BYTES));
   let fault: string | undefined;
-  if (end - start > MAX_LINE_BYTES)
+  if (end - start > MAX_LINE_BYTES) {
     fault = `has ${end - start} bytes, ${MAX_LINE_BYTES} are allowed; only its beginning is kept here`;
-  else if (bytes.length === 0) fault = 'is empty';
+  } else if (bytes.length === 0) fault = 'is empty';
   else if (!isUtf8(bytes)) fault = NOT_UTF8;
   return { number, bytes, fault };
 }
