@@ -55,7 +55,7 @@ async function register(
 }
 
 async function ban(appId: string, clientId: string, until: string | null = null): Promise<void> {
-  await service.database.query(`INSERT INTO client_bans VALUES ($1, $2, now() + $3::interval, 'spam, says somebody')`, [
+  await service.database.query(`INSERT INTO client_bans VALUES ($1, $2, now() + $3::interval, 'spam, says a user')`, [
     appId,
     clientId,
     until,
@@ -215,7 +215,7 @@ describe('the queries of a request, beside the one for its app,', () => {
     ['joining', 1, 'invite/required/me/large'],
     ['kicking one', 1, `kick/required/me/large/${first}`],
     ['kicking 500', 1, `kick/required/me/large/${members.join(':')}`],
-    ['inviting one who is there', 1, `invite/required/me/large/${first}`],
+    ['inviting a member', 1, `invite/required/me/large/${first}`],
     ['inviting one, to a limit of 500', 1, 'invite/required/me/small/bob'],
     ['inviting one, to a limit of 1000', 2, 'invite/required/me/large/bob'],
     ['inviting 500, to a limit of 500', 1, `invite/required/me/small/${newcomers}`],

@@ -106,10 +106,9 @@ export class FactsReader {
 }
 
 function factsOf(row: Row): Facts {
-  const { standings } = row;
   const members: Standing[] = [];
-  for (let i = 1; i < standings.length; i++) members.push(standingOf(standings.charCodeAt(i)));
-  return { conversation: row.joinRule === null ? null : row, client: standingOf(standings.charCodeAt(0)), members };
+  for (let i = 1; i < row.standings.length; i++) members.push(standingOf(row.standings.charCodeAt(i)));
+  return { conversation: row.joinRule === null ? null : row, client: standingOf(row.standings.charCodeAt(0)), members };
 }
 
 /** @param digit as its character code; that of "0" is 48. */

@@ -8,7 +8,6 @@ import {
   ApiQuery,
   ApiResponse,
   ApiSecurity,
-  ApiTags,
 } from '@nestjs/swagger';
 import { MAX_ID_LENGTH } from '../problems/ids.js';
 import { ClientIdentityGuard } from '../identity/client-identity.guard.js';
@@ -65,7 +64,6 @@ export function SignatureRoute(name: ActionName, summary: string): MethodDecorat
     UseGuards(new SortedMembersGuard(name), ClientIdentityGuard),
     Header('Content-Type', 'application/json; charset=utf-8'),
     Header('Cache-Control', 'no-store'),
-    ApiTags('signature'),
     ApiExtraModels(ProblemDocument),
     ApiSecurity({}),
     ApiBearerAuth(),

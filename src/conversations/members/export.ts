@@ -15,8 +15,7 @@ export function readMembers(
   const rows = `
     SELECT conversation_id, client_id, role FROM conversation_members WHERE app_id = ${escapeLiteral(appId)}${only}
     ORDER BY conversation_id, client_id`;
-  // PostgreSQL writes the lines, so that no row passes through JavaScript. JSON contains no control characters: with two of them as
-  // delimiter and quote, CSV of one column is bare text.
+  // JSON contains no control characters: with two of them as delimiter and quote, CSV of one column is bare text.
   const copy =
     format === 'csv'
       ? `COPY (${rows}) TO STDOUT (FORMAT csv, HEADER)`
