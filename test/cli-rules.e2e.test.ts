@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Client } from 'pg';
 import { type TestDatabase, makeDatabase } from './support/database.js';
 import { type Program, runProgram } from './support/program.js';
@@ -42,7 +42,7 @@ const start = (...args: string[]): Program => runProgram(process.execPath, [MAIN
 
 const im = async (...args: string[]): Promise<Finished> => admin.im(args);
 const does = async (...args: string[]): Promise<string> => admin.does(args);
-/** @returns the one line that it says. */
+/** @returns the one line it prints. */
 const fails = async (...args: string[]): Promise<string> => admin.fails(args);
 
 async function file(name: string, text: string | Buffer): Promise<string> {
@@ -74,34 +74,35 @@ const members = async () =>
 const conversations = async (...ids: string[]): Promise<unknown> =>
   database.query(`INSERT INTO conversations (app_id, conversation_id) SELECT 'shop', unnest($1::text[])`, [ids]);
 
-/** Waits until somebody in the database is at a statement, which cannot end by itself. */
-async function isAt(statement: RegExp, waitsFor: 'Lock' | 'Client'): Promise<void> {
-  for (;;) {
+/** Waits until as many connections to the database wait in a statement, for a lock or for their client. */
+async function isAt(statement: RegExp, waitsFor: 'Lock' | 'Client', connections = 1): Promise<void> {
+  const waiting = async (): Promise<boolean> => {
     const running = await database.query<{ query: string }>(
       `SELECT query FROM pg_stat_activity
        WHERE datname = current_database() AND wait_event_type = $1 AND state = 'active'`,
       [waitsFor],
     );
-    if (running.some(({ query }) => statement.test(query))) return;
-  }
+    return running.filter(({ query }) => statement.test(query)).length === connections;
+  };
+  await vi.waitUntil(waiting, { timeout: 50_000, interval: 10 });
 }
 
-it('the command that is built can be executed, as npx does', async () => {
+it('the built command is executable, as npx requires', async () => {
   expect((await stat(MAIN)).mode & 0o111).toBe(0o111);
 });
 
 describe('conversation show', () => {
-  it('shows the rules, who ranks above a member and how many there are, also of 100,000', async () => {
+  it('shows the rules, the first 100 owners and managers, and the numbers of members, owners and managers', async () => {
     await database.query(`INSERT INTO conversations VALUES ('shop', 'big', 'anyone', 'manager', 'owner', 200000)`);
     await database.query(`
       INSERT INTO conversation_members
       SELECT 'shop', 'big', 'm' || i, CASE WHEN i <= 2 THEN 'owner' WHEN i <= 150 THEN 'manager' ELSE 'member' END
-      FROM generate_series(1, 100000) AS i`);
+      FROM generate_series(1, 1000) AS i`);
     const [text, json] = await Promise.all([
       does('conversation', 'show', 'big', '--app-id', 'shop'),
       does('conversation', 'show', 'big', '--app-id', 'shop', '--json'),
     ]);
-    expect(text).toMatch(/big +│ anyone +│ manager +│ owner +│ 200000 +│ 100000 +│ 2 +│ 148/);
+    expect(text).toMatch(/big +│ anyone +│ manager +│ owner +│ 200000 +│ 1000 +│ 2 +│ 148/);
     expect(text).toMatch(/m1 +│ owner/);
     expect(text.split('\n').length).toBeLessThan(120);
     expect(text).toContain('and 50 more');
@@ -114,7 +115,7 @@ describe('conversation show', () => {
       invite_rule: 'manager',
       kick_rule: 'owner',
       member_limit: 200_000,
-      members: 100_000,
+      members: 1_000,
       owners: 2,
       managers: 148,
     });
@@ -123,7 +124,7 @@ describe('conversation show', () => {
     await database.query(`DELETE FROM conversations`);
   });
 
-  it('says what the membership of the app makes of a conversation', async () => {
+  it("says what the app's membership setting means for a conversation", async () => {
     await database.query(`INSERT INTO conversations (app_id, conversation_id) VALUES ('off', 'there')`);
     const show = (id: string, app: string): string[] => ['conversation', 'show', id, '--app-id', app];
     const [required, near] = await Promise.all([fails(...show('c', 'shop')), fails(...show('c', 'near'))]);
@@ -148,7 +149,7 @@ describe('bans', () => {
     const until = new Date(Math.ceil(Date.now() / 1000) * 1000 + 3_600_000).toISOString();
     const asked = Date.now();
     const [, first] = await Promise.all([
-      does('ban', 'add', ...about('good'), '--reason', 'spam'),
+      does('ban', 'add', ...about('amy'), '--reason', 'spam'),
       does('ban', 'add', ...about('bob'), '--for', '1d', '--reason', 'spam'),
     ]);
     expect(first).toMatch(/^"bob" is banned from the app "shop" until \S+Z\n$/);
@@ -165,7 +166,7 @@ describe('bans', () => {
     await database.query(`
       INSERT INTO client_bans VALUES ('shop', 'far', '290000-01-01Z', NULL),
         ('shop', 'over', now() - interval '90 min', E'red \\x1b[31m'), ('shop', 'soon', now() + interval '10 day', NULL)`);
-    // As a table of long ago may have it.
+    // Tables made before the constraint may hold it.
     await database.query('ALTER TABLE client_bans DROP CONSTRAINT client_bans_banned_until_check');
     await database.query(`INSERT INTO client_bans VALUES ('shop', 'infinite', 'infinity', NULL)`);
 
@@ -177,12 +178,12 @@ describe('bans', () => {
     expect(text).toMatch(/soon +│ in force +│ \S+Z │ (10 d|9 d 23 h) left/);
     expect(text).not.toContain('\u001b');
     const bans = JSON.parse(json) as { client_id: string }[];
-    const forGood = { banned_until: null, in_force: true, seconds_left: null };
+    const permanent = { banned_until: null, in_force: true, seconds_left: null };
     expect(bans).toMatchObject([
+      { client_id: 'amy', ...permanent, reason: 'spam' },
       { client_id: 'bob', banned_until: until, in_force: true, reason: null },
-      { client_id: 'far', ...forGood },
-      { client_id: 'good', ...forGood, reason: 'spam' },
-      { client_id: 'infinite', ...forGood },
+      { client_id: 'far', ...permanent },
+      { client_id: 'infinite', ...permanent },
       { client_id: 'over', in_force: false },
       { client_id: 'soon', in_force: true },
     ]);
@@ -191,7 +192,7 @@ describe('bans', () => {
     expect(await fails('ban', 'remove', ...about('bob'))).toContain('"bob" is not banned from the app "shop"');
   });
 
-  it('that are asked for wrongly are refused', async () => {
+  it('with a mistake in their options are refused', async () => {
     expect(await fails('ban', 'add', '--app-id', 'nobody', '--client-id', 'x')).toContain('no app "nobody"');
     const wrong = [
       [...about('a:b')],
@@ -203,10 +204,8 @@ describe('bans', () => {
       [...about('x'), '--until', '2030-01-01T00:00:00Z', '--for', '1d'],
       ['--app-id', 'shop'],
     ];
-    for (let i = 0; i < wrong.length; i += 2) {
-      const codes = wrong.slice(i, i + 2).map(async (args) => (await im('ban', 'add', ...args)).code);
-      expect(await Promise.all(codes)).toEqual([2, 2]);
-    }
+    const codes = await Promise.all(wrong.map(async (args) => (await im('ban', 'add', ...args)).code));
+    expect(codes).toEqual(wrong.map(() => 2));
     expect(await database.query(`SELECT FROM client_bans WHERE client_id = 'x'`)).toEqual([]);
   });
 });
@@ -220,9 +219,9 @@ describe('members import', () => {
   const imports = (name: string, ...args: string[]): Promise<Finished> =>
     im('members', 'import', '--app-id', 'shop', name, ...args);
 
-  it('loads the good lines of CSV, and writes each bad one down with its number and the reason', async () => {
+  it('loads the valid lines of CSV, and writes each rejected one to a file with its number and the reason', async () => {
     const long = `c1,${'x'.repeat(20_000)},member`;
-    // Each line, and what is said of it; undefined: it is loaded.
+    // Each line, and why it is rejected; undefined: it is loaded.
     const lines: [string | Buffer, RegExp?][] = [
       ['c1,alice,owner'],
       ['"c1","bob ""the"", 店 \\N",member'],
@@ -270,7 +269,7 @@ describe('members import', () => {
     }
   });
 
-  it('loads the good lines of NDJSON from standard input, and writes the bad ones down', async () => {
+  it('loads the valid lines of NDJSON from standard input, and writes the rejected ones to a file', async () => {
     const lines: [string, RegExp?][] = [
       ['{"conversation_id":"c1","client_id":"alice"}'],
       ['{"role":"owner","client_id":"b\\u00f6b\\\\\\"","conversation_id":"c1"}'],
@@ -301,33 +300,33 @@ describe('members import', () => {
     ]);
   });
 
-  it('counts what it adds, changes and leaves as it is, of thousands of lines', async () => {
-    const rows = Array.from({ length: 5000 }, (_, i) => `client-${i},c${(i % 2) + 1}`);
+  it('counts the memberships it adds, changes and finds unchanged', async () => {
+    const rows = Array.from({ length: 1000 }, (_, i) => `client-${i},c${(i % 2) + 1}`);
     await file('many.csv', ['client_id,conversation_id', ...rows].join('\n'));
     expect((await imports('many.csv')).stdout).toBe(
-      '5000 lines read: 5000 added, 0 changed, 0 unchanged, 0 rejected\n',
+      '1000 lines read: 1000 added, 0 changed, 0 unchanged, 0 rejected\n',
     );
     expect(existsSync(join(folder, 'many.csv.rejected.ndjson'))).toBe(false);
     await database.query(`DELETE FROM conversation_members WHERE client_id LIKE 'client-1%'`);
     await database.query(`UPDATE conversation_members SET role = 'owner' WHERE client_id LIKE 'client-2%'`);
     expect((await imports('many.csv')).stdout).toBe(
-      '5000 lines read: 1111 added, 1111 changed, 2778 unchanged, 0 rejected\n',
+      '1000 lines read: 111 added, 111 changed, 778 unchanged, 0 rejected\n',
     );
   });
 
-  it('writes over no file that is there, and least of all over the one it reads', async () => {
+  it('overwrites no existing file, not even the one it reads', async () => {
     const text = 'conversation_id,client_id\nnowhere,alice\nc1,alice\n';
     await file('kept.csv', text);
     for (const rejects of ['kept.csv', './kept.csv']) {
       const { code, stderr } = await imports('kept.csv', '--rejects', rejects);
       expect(code).toBe(1);
-      expect(stderr).toMatch(/cannot be written \(it is there already: move it away/);
+      expect(stderr).toMatch(/cannot be written \(it exists already: move it away/);
     }
     expect(await readFile(join(folder, 'kept.csv'), 'utf8')).toBe(text);
     expect(await members()).toEqual([]);
   });
 
-  it('refuses what it cannot read', async () => {
+  it('refuses a file that it cannot read, and a header or a format it does not know', async () => {
     await file('odd.txt', 'conversation_id,client_id\n');
     await file('odd.csv', 'conversation_id,client\nc1,alice\n');
     await file('empty.csv', '');
@@ -345,7 +344,7 @@ describe('members import', () => {
     expect(await refused('odd.csv', 'nobody')).toContain('no app "nobody"');
   });
 
-  it('shows a person how far it is, and nobody else', async () => {
+  it('shows its progress on a terminal, and only there', async () => {
     await file('shown.csv', 'conversation_id,client_id\nc1,alice\n');
     const command = `${process.execPath} ${MAIN} members import --app-id shop shown.csv`;
     const terminal = runProgram(
@@ -357,28 +356,29 @@ describe('members import', () => {
     expect(await terminal.ends()).toBe(0);
     expect(terminal.output()).toMatch(/100 % of 0\.0 MB/);
     expect(terminal.output()).toContain('1 lines read: 1 added');
-    expect(terminal.output(), 'the cursor is there again').toContain('\u001b[?25h');
+    expect(terminal.output(), 'the cursor is visible again').toContain('\u001b[?25h');
   });
 
-  it('rejects lines about a conversation that is being deleted, and lets none be deleted before it is done', async () => {
+  it('rejects lines about a conversation that is being deleted, and delays further deletions until it ends', async () => {
     await file('deleted.csv', 'conversation_id,client_id\nc1,alice\nc2,bob\n');
     const deletion = await inTheWay(`DELETE FROM conversations WHERE conversation_id = 'c1'`);
     const joining = await inTheWay(`INSERT INTO conversation_members VALUES ('shop', 'c2', 'bob')`);
-    const program = start('members', 'import', '--app-id', 'shop', 'deleted.csv');
+    const imported = imports('deleted.csv');
     await isAt(/FOR KEY SHARE/, 'Lock');
     await deletion.query('COMMIT');
     await isAt(/INSERT INTO conversation_members/, 'Lock');
     const tooLate = deletion.query(`DELETE FROM conversations WHERE conversation_id = 'c2'`);
     await isAt(/^DELETE FROM conversations/, 'Lock');
     await joining.query('ROLLBACK');
-    expect(await program.ends()).toBe(1);
-    expect(program.stdout()).toContain('2 lines read: 1 added, 0 changed, 0 unchanged, 1 rejected');
+    const { code, stdout } = await imported;
+    expect(code).toBe(1);
+    expect(stdout).toContain('2 lines read: 1 added, 0 changed, 0 unchanged, 1 rejected');
     await tooLate;
     expect(await members()).toEqual([]);
     await Promise.all([deletion.end(), joining.end()]);
   });
 
-  /** A transaction in the way of the import. */
+  /** A transaction that holds a lock which the import needs. */
   async function inTheWay(sql: string): Promise<Client> {
     const client = new Client({ connectionString: database.url });
     await client.connect();
@@ -399,12 +399,18 @@ describe('members import', () => {
       expect(existsSync(join(folder, 'half.csv.rejected.ndjson'))).toBe(false);
     }
 
-    it.each(['SIGTERM', 'SIGHUP'] as const)('on %s while it reads', async (signal) => {
+    function startReading(): Program {
       const program = start('members', 'import', '--app-id', 'shop', '--format', 'csv', '-');
       program.process.stdin?.write(HALF);
-      await isAt(/^COPY/, 'Client');
-      program.process.kill(signal);
-      await nothingWasLoaded(program, /^interrupted$/);
+      return program;
+    }
+
+    it('on SIGTERM and SIGHUP while it reads', async () => {
+      const programs = [startReading(), startReading()] as const;
+      await isAt(/^COPY/, 'Client', 2);
+      programs[0].process.kill('SIGTERM');
+      programs[1].process.kill('SIGHUP');
+      for (const program of programs) await nothingWasLoaded(program, /^interrupted$/);
     });
 
     it('on Ctrl-C while it writes, and has PostgreSQL stop', async () => {
@@ -418,19 +424,18 @@ describe('members import', () => {
     });
 
     it('when the connection is lost', async () => {
-      const program = start('members', 'import', '--app-id', 'shop', '--format', 'csv', '-');
-      program.process.stdin?.write(HALF);
+      const program = startReading();
       await isAt(/^COPY/, 'Client');
       await database.query(
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY%' AND datname = current_database()`,
       );
-      // What is heard of it first is the word of the server or of the network.
+      // Either the server's error or the network's arrives first.
       await nothingWasLoaded(program, /./);
     });
 
-    it('when the disk has no room for the rejected lines', async () => {
+    it('when the disk is full before all rejected lines are written', async () => {
       await file('half.csv', `conversation_id,client_id\nc1,alice\n${'nowhere,alice\n'.repeat(2000)}`);
-      // A limit of a file's size stands for the end of the disk.
+      // A limit on the size of a file stands in for a full disk.
       const command = `ulimit -f 8; exec ${process.execPath} ${MAIN} members import --app-id shop half.csv`;
       const program = runProgram('sh', ['-c', command], environment(), folder);
       await nothingWasLoaded(program, /half\.csv\.rejected\.ndjson, cannot be written \(EFBIG\)$/);
@@ -439,7 +444,7 @@ describe('members import', () => {
 });
 
 describe('members export', () => {
-  it('writes what is imported again exactly, in either format', async () => {
+  it('writes memberships that can be imported again exactly, in either format', async () => {
     await database.query('DELETE FROM conversations');
     const odd = [
       'a,b',
@@ -489,31 +494,28 @@ describe('members export', () => {
     }
   });
 
-  it('ends quietly when nobody reads on, and loudly when it cannot write or knows no such conversation', async () => {
+  it('succeeds silently when its reader stops early, and reports a write error or an unknown conversation', async () => {
+    // More than pipes and streams buffer.
     await database.query(`
-      INSERT INTO conversation_members SELECT 'shop', 'a,b', 'm' || i, 'member' FROM generate_series(1, 100000) AS i`);
-    const program = start('members', 'export', '--app-id', 'shop');
-    program.process.stdout?.once('data', () => program.process.stdout?.destroy());
-    expect(await program.ends()).toBe(0);
-    expect(program.stderr()).toBe('');
+      INSERT INTO conversation_members SELECT 'shop', 'a,b', 'm' || i, 'member' FROM generate_series(1, 30000) AS i`);
+    const stopped = start('members', 'export', '--app-id', 'shop');
+    stopped.process.stdout?.once('data', () => stopped.process.stdout?.destroy());
+    const command = `exec ${process.execPath} ${MAIN} members export --app-id shop > /dev/full`;
+    const full = runProgram('sh', ['-c', command], environment(), folder);
     expect(await fails('members', 'export', '--app-id', 'shop', '--conversation-id', 'x')).toContain(
       'no conversation "x" is registered in the app "shop"',
     );
-    const full = runProgram(
-      'sh',
-      ['-c', `exec ${process.execPath} ${MAIN} members export --app-id shop > /dev/full`],
-      environment(),
-      folder,
-    );
+    expect(await stopped.ends()).toBe(0);
+    expect(stopped.stderr()).toBe('');
     expect(await full.ends()).toBe(1);
     expect(full.stderr()).toBe('im-signature: the output cannot be written (ENOSPC)\n');
   });
 });
 
-it('the commands explain themselves', async () => {
-  for (const command of ['conversation show', 'ban add', 'members import', 'members export']) {
-    expect(await does(...command.split(' '), '--help')).toMatch(
-      new RegExp(`^Usage: im-signature ${command} \\[options\\]`),
-    );
-  }
-});
+it.each(['conversation show', 'ban add', 'members import', 'members export'])(
+  '%s --help prints its usage',
+  async (command) => {
+    const usage = new RegExp(`^Usage: im-signature ${command} \\[options\\]`);
+    expect(await does(...command.split(' '), '--help')).toMatch(usage);
+  },
+);

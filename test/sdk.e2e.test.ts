@@ -92,36 +92,39 @@ describe.each(sdks)('$name, unmodified', ({ connect }) => {
   }
 
   describe('with signatures of this service', () => {
-    it.each(people)('does all that needs one, with $kind client ids', async ({ owner, guest, others }) => {
-      const server = await rtmServer();
-      const factories = signatureFactories(service.url, APP);
-      const ownerClient = await login(server, owner, factories);
-      const guestClient = await login(server, guest, factories);
+    it.each(people)(
+      'logs in, creates, joins, invites, kicks and leaves, with $kind client ids',
+      async ({ owner, guest, others }) => {
+        const server = await rtmServer();
+        const factories = signatureFactories(service.url, APP);
+        const ownerClient = await login(server, owner, factories);
+        const guestClient = await login(server, guest, factories);
 
-      const owned = await ownerClient.createConversation({ members: [...others, owner, ...others] });
-      const joined = await conversationOf(guestClient, owned.id);
-      await joined.join();
-      await owned.remove([...others]);
-      await owned.add([...others].reverse());
-      await joined.quit();
-      await ownerClient.close();
+        const owned = await ownerClient.createConversation({ members: [...others, owner, ...others] });
+        const joined = await conversationOf(guestClient, owned.id);
+        await joined.join();
+        await owned.remove([...others]);
+        await owned.add([...others].reverse());
+        await joined.quit();
+        await ownerClient.close();
 
-      expect(server.refused).toEqual([]);
-      expect(server.accepted).toEqual([
-        'session/open',
-        'session/open',
-        'conv/start',
-        'conv/add',
-        'conv/remove',
-        'conv/add',
-        'conv/remove',
-      ]);
-      const witness = await login(server, 'a witness', factories);
-      const seen = await conversationOf(witness, owned.id);
-      expect([...seen.members].sort()).toEqual([owner, ...others].sort());
-    });
+        expect(server.refused).toEqual([]);
+        expect(server.accepted).toEqual([
+          'session/open',
+          'session/open',
+          'conv/start',
+          'conv/add',
+          'conv/remove',
+          'conv/add',
+          'conv/remove',
+        ]);
+        const witness = await login(server, 'a witness', factories);
+        const seen = await conversationOf(witness, owned.id);
+        expect([...seen.members].sort()).toEqual([owner, ...others].sort());
+      },
+    );
 
-    it('may invite nobody, which is how other SDKs join', async () => {
+    it('can invite an empty list, which is how other SDKs join', async () => {
       const server = await rtmServer();
       const client = await login(server, 'tom', signatureFactories(service.url, APP));
       const conversation = await client.createConversation({ members: [] });
@@ -136,7 +139,7 @@ describe.each(sdks)('$name, unmodified', ({ connect }) => {
       expect(server.accepted).toEqual([]);
     });
 
-    it('sends nothing when the answer was not asked for with format=sdk', async () => {
+    it('sends nothing without ?format=sdk', async () => {
       const server = await rtmServer();
       const attempt = login(server, 'tom', {
         signatureFactory: async (clientId) => {
@@ -190,7 +193,7 @@ describe.each(sdks)('$name, unmodified', ({ connect }) => {
       expect(server.accepted).toEqual(['session/open', 'conv/start']);
     });
 
-    it('but not one that breaks none', async () => {
+    it('but a valid one is accepted', async () => {
       const server = await rtmServer();
       const client = await login(server, 'tom', localFactories());
       const conversation = await client.createConversation({ members: ['anna'] });

@@ -52,7 +52,7 @@ describe('the documented answers', () => {
     expect(answer.signature).toBe(hmac(messageOf(answer), DEMO_KEY));
   });
 
-  it('carry the moment of the answer', async () => {
+  it('carry the time of the answer', async () => {
     const before = Date.now();
     const { timestamp } = await ask('login/1/alice');
     expect(Number(timestamp) * 1000).toBeGreaterThanOrEqual(before);
@@ -207,7 +207,7 @@ describe('HTTP', () => {
   });
 });
 
-it('the row of an app is read anew: a change of it needs no restart', async () => {
+it('disabling an app takes effect without a restart', async () => {
   await service.registerApp('changing', 'key');
   await ask('login/changing/a');
   await service.database.query(`UPDATE apps SET disabled = true WHERE app_id = 'changing'`);

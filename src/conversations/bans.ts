@@ -1,37 +1,18 @@
 import type { DataSource } from 'typeorm';
 
-export interface Ban {
-  readonly client_id: string;
-  /** ISO 8601; null: permanent, as is what ends after the last moment that a Date can hold. */
+/** Until when a ban lasts, and why. */
+export interface BanTerms {
+  /** ISO 8601; null: permanent, or later than a `Date` can hold. */
   readonly banned_until: string | null;
-  readonly in_force: boolean;
-  /** How long it still lasts; negative: since when it is over; null: permanent. */
-  readonly seconds_left: number | null;
   readonly reason: string | null;
 }
 
-/** A ban's end in milliseconds since 1970, as a part of SELECT: PostgreSQL's years go on after those of a Date. */
-const ENDS = 'EXTRACT(epoch FROM banned_until)::float8 * 1000 AS ends';
-
-/** The last moment that a Date can hold, in the year 275760. */
-const LAST_DATE = 8.64e15;
-
-type Row = Omit<Ban, 'banned_until'> & { readonly ends: number | null };
-
-/** Whether a ban is in force is judged as for signatures: by PostgreSQL's clock. */
-const LIST = `
-  SELECT client_id, ${ENDS}, banned_until IS NULL OR banned_until > now() AS in_force,
-    ceil(EXTRACT(epoch FROM banned_until) - EXTRACT(epoch FROM now()))::float8 AS seconds_left, reason
-  FROM client_bans WHERE app_id = $1 ORDER BY client_id`;
-
-/** The ban is locked, so that what is said of it is what is replaced. */
-const REPLACED = `SELECT ${ENDS}, reason FROM client_bans WHERE app_id = $1 AND client_id = $2 FOR UPDATE`;
-
-const ADD = `
-  INSERT INTO client_bans (app_id, client_id, banned_until, reason)
-  VALUES ($1, $2, coalesce($3::timestamptz, now() + $4::float8 * interval '1 second'), $5)
-  ON CONFLICT (app_id, client_id) DO UPDATE SET banned_until = EXCLUDED.banned_until, reason = EXCLUDED.reason
-  RETURNING ${ENDS}, reason`;
+export interface Ban extends BanTerms {
+  readonly client_id: string;
+  readonly in_force: boolean;
+  /** Until the end; negative: since the end; null: permanent. */
+  readonly seconds_left: number | null;
+}
 
 export interface NewBan {
   readonly appId: string;
@@ -43,49 +24,56 @@ export interface NewBan {
   readonly reason?: string | undefined;
 }
 
-type BanEnd = Pick<Ban, 'banned_until' | 'reason'>;
+/** SQL: whether a row of `client_bans` is in force, by PostgreSQL's clock. */
+export const IN_FORCE = '(banned_until IS NULL OR banned_until > now())';
 
-/** Bans a client. @returns the ban, and the one that it replaces, if there was one. */
+/** SQL: when a ban ends, in milliseconds since 1970; null: permanent, or later than a `Date` can hold. */
+const END = `CASE WHEN banned_until < '275760-09-13Z' THEN (EXTRACT(epoch FROM banned_until) * 1000)::float8 END`;
+
+type Row<Terms extends BanTerms> = Omit<Terms, 'banned_until'> & { readonly end: number | null };
+
+const LIST = `
+  SELECT client_id, ${IN_FORCE} AS in_force, ceil(${END} / 1000 - EXTRACT(epoch FROM now())::float8) AS seconds_left,
+    ${END} AS end, reason
+  FROM client_bans WHERE app_id = $1 ORDER BY client_id`;
+
+/** Locked, so that the ban reported is the one replaced. */
+const REPLACED = `SELECT ${END} AS end, reason FROM client_bans WHERE app_id = $1 AND client_id = $2 FOR UPDATE`;
+
+const ADD = `
+  INSERT INTO client_bans (app_id, client_id, banned_until, reason)
+  VALUES ($1, $2, coalesce($3::timestamptz, now() + $4::float8 * interval '1 second'), $5)
+  ON CONFLICT (app_id, client_id) DO UPDATE SET banned_until = EXCLUDED.banned_until, reason = EXCLUDED.reason
+  RETURNING ${END} AS end, reason`;
+
+/** Bans a client. @returns the new ban, and the one it replaces, if any. */
 export async function addBan(
   dataSource: DataSource,
   { appId, clientId, until, seconds, reason }: NewBan,
-): Promise<{ ban: BanEnd; replaced: BanEnd | undefined }> {
+): Promise<{ ban: BanTerms; replaced: BanTerms | undefined }> {
   return dataSource.transaction(async (transaction) => {
-    const [replaced] = await transaction.query<Row[]>(REPLACED, [appId, clientId]);
+    const [replaced] = await transaction.query<Row<BanTerms>[]>(REPLACED, [appId, clientId]);
     const values = [appId, clientId, until?.toISOString() ?? null, seconds ?? null, reason ?? null];
-    const [added] = await transaction.query<Row[]>(ADD, values);
-    if (added === undefined) throw new Error('PostgreSQL did not say what it wrote');
-    return { ban: endOf(added), replaced: replaced && endOf(replaced) };
+    const [added] = await transaction.query<Row<BanTerms>[]>(ADD, values);
+    if (added === undefined) throw new Error('PostgreSQL returned no row for the ban');
+    return { ban: termsOf(added), replaced: replaced && termsOf(replaced) };
   });
 }
 
 /** Lifts a ban. @returns false when there is none. */
 export async function removeBan(dataSource: DataSource, appId: string, clientId: string): Promise<boolean> {
-  // TypeORM answers a DELETE with the rows and their number.
-  const [, removed] = await dataSource.query<[unknown[], number]>(
-    'DELETE FROM client_bans WHERE app_id = $1 AND client_id = $2',
-    [appId, clientId],
-  );
+  const sql = 'DELETE FROM client_bans WHERE app_id = $1 AND client_id = $2';
+  const [, removed] = await dataSource.query<[rows: unknown[], removed: number]>(sql, [appId, clientId]);
   return removed > 0;
 }
 
-/** All bans of an app, also those that are over. */
+/** All bans of an app, by client id, also those that have ended. */
 export async function listBans(dataSource: DataSource, appId: string): Promise<Ban[]> {
-  const rows = await dataSource.query<Row[]>(LIST, [appId]);
-  return rows.map(({ client_id, in_force, seconds_left, ...row }) => {
-    const { banned_until, reason } = endOf(row);
-    return {
-      client_id,
-      banned_until,
-      in_force,
-      seconds_left: banned_until === null ? null : seconds_left,
-      reason,
-    };
-  });
+  const rows = await dataSource.query<Row<Ban>[]>(LIST, [appId]);
+  return rows.map(({ end, reason, ...ban }) => ({ ...ban, ...termsOf({ end, reason }) }));
 }
 
-function endOf({ ends, reason }: Pick<Row, 'ends' | 'reason'>): BanEnd {
-  if (ends === null || ends > LAST_DATE) return { banned_until: null, reason };
-  // Before a Date's first moment, any is as long past.
-  return { banned_until: new Date(Math.max(ends, -LAST_DATE)).toISOString(), reason };
+function termsOf({ end, reason }: Row<BanTerms>): BanTerms {
+  // -infinity, which old tables may hold, is shown as 1970.
+  return { banned_until: end === null ? null : new Date(Math.max(end, 0)).toISOString(), reason };
 }

@@ -1,27 +1,23 @@
 import { createHmac, type KeyObject } from 'node:crypto';
 
-/** The parts that may stand in a signed message, by their names on the wire. Absent parts are the empty string. */
-export interface MessageParts {
-  readonly app_id: string;
-  readonly client_id: string;
-  readonly conversion_id: string;
-  readonly sorted_member_ids: string;
-  readonly timestamp: string;
-  readonly nonce: string;
-}
+/** The parameters of the routes, by their names on the wire. */
+export type Parameter = 'app_id' | 'client_id' | 'conversion_id' | 'sorted_member_ids';
+
+/** The parts of a signed message; absent ones are empty. */
+export type MessageParts = Readonly<Record<Parameter | 'timestamp' | 'nonce', string>>;
 
 export interface Action {
-  /** Whether the action is about one conversation, named by `conversion_id`. */
+  /** Whether the action takes `conversion_id`. */
   readonly conversation: boolean;
-  /** Whether the action takes `sorted_member_ids`, and whether the list may be empty. */
+  /** Whether it takes `sorted_member_ids`, and whether that may be empty. */
   readonly members: 'none' | 'may be empty' | 'at least one';
-  /** Whether the action's name is signed, and answered as `action`. */
+  /** Whether its name is signed, and answered as `action`. */
   readonly named: boolean;
   readonly message: (parts: MessageParts) => string;
 }
 
 /**
- * What each action takes and the message it signs: LeanCloud's "realtime messaging signatures", spelt as in the API document.
+ * The parameters of each action, and the message it signs (LeanCloud, "Realtime messaging signatures"; DESIGN, "The contract").
  * The parts are joined with ":" and not escaped, which is why no id may contain one.
  */
 export const ACTIONS = {
@@ -55,7 +51,7 @@ export const ACTIONS = {
 
 export type ActionName = keyof typeof ACTIONS;
 
-/** The lower-case hex HMAC-SHA1 of a message, as UTF-8, under the master key (DESIGN, "The contract"). */
+/** @returns the HMAC-SHA1 of the message (UTF-8) in lower-case hex. */
 export function sign(message: string, masterKey: KeyObject): string {
   return createHmac('sha1', masterKey).update(message).digest('hex');
 }

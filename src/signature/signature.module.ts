@@ -2,10 +2,7 @@ import { Module } from '@nestjs/common';
 import { AppsModule } from '../apps/apps.module.js';
 import { ConversationsModule } from '../conversations/conversations.module.js';
 import { IdentityModule } from '../identity/identity.module.js';
-import { ConversionController } from './conversion.controller.js';
-import { InviteController } from './invite.controller.js';
-import { KickController } from './kick.controller.js';
-import { LoginController } from './login.controller.js';
+import { ConversionController, InviteController, KickController, LoginController } from './signature.controllers.js';
 import { SignatureService } from './signature.service.js';
 
 @Module({

@@ -10,7 +10,7 @@ import { freshNonce } from './nonce.js';
 import type { SignatureRequest } from './signature-request.js';
 import { nowMicroseconds, timestampText } from './timestamp.js';
 
-/** The answer's fields by their names on the wire; `timestamp` is a number only in the SDK's format. */
+/** An answer, by the names on the wire; `timestamp` is a number only with `format=sdk`. */
 export interface SignatureAnswer {
   app_id: string;
   client_id: string;
@@ -30,26 +30,23 @@ export class SignatureService {
   ) {}
 
   /**
-   * Signs what is asked if the app's limit, bans and the rules of the conversation allow it.
-   *
+   * Signs a request if the app's limit, bans and the rules of the conversation allow it.
    * @param app as `AppRegistry.find` gave it for this request.
-   * @param deadline when the caller is refused if nothing is decided yet, by `performance.now()`.
+   * @param deadline for reading bans and rules, by `performance.now()`.
    * @returns a `SignatureAnswer` as JSON.
    * @throws {ProblemError} `too_many_members`, `client_banned`, `member_banned`, `not_permitted`, `conversation_unknown`,
    *   `conversation_full`, `unavailable`
    */
   async sign(app: SigningApp, request: SignatureRequest, deadline: number): Promise<string> {
-    requireLength(request, app);
+    const { length } = request.members;
+    if (length > app.maxMembers) {
+      throw new ProblemError('too_many_members', `There are ${length} member ids; the app allows ${app.maxMembers}.`);
+    }
     const facts = await before(deadline, 'facts to decide by', this.facts.read(request, app.membership));
     this.registry.requireCurrent(app);
     requireAllowed(request, app.membership, facts);
     return JSON.stringify(answerTo(request, app));
   }
-}
-
-function requireLength({ members }: SignatureRequest, { maxMembers }: SigningApp): void {
-  if (members.length <= maxMembers) return;
-  throw new ProblemError('too_many_members', `There are ${members.length} member ids; the app allows ${maxMembers}.`);
 }
 
 function answerTo(request: SignatureRequest, app: SigningApp): SignatureAnswer {

@@ -3,14 +3,14 @@ import type { IdentifiedRequest } from '../identity/client-identity.guard.js';
 import type { ActionName } from './actions.js';
 import { parseSignatureRequest, type PathParams, type SignatureRequest } from './signature-request.js';
 
-/** An HTTP request on its way through the guards of a signature route. */
+/** An HTTP request on a signature route, as its controller gets it. */
 export interface SignatureHttpRequest extends IdentifiedRequest {
   params: PathParams;
   /** Set by `SortedMembersGuard`. */
   signatureRequest: SignatureRequest;
 }
 
-/** Lets a request through when its ids and its format are valid, and its member list is in order. Nothing is looked up for it. */
+/** Checks the shape of a request, without any look-up: its ids, the order of its member list, and its format. */
 @Injectable()
 export class SortedMembersGuard implements CanActivate {
   constructor(private readonly action: ActionName) {}

@@ -17,10 +17,10 @@ describe('who may do what', () => {
     expect(decide(operation, membership, factsOf(operation, people))).toBe(expected);
   });
 
-  it('nobody is kicked by a list of nobody', () => {
-    const nobody = operationOf('kick', []);
+  it('a kick of an empty list is not leaving', () => {
+    const empty = operationOf('kick', []);
     const people = { ...peopleOf({}), conversation: conversationOf({ kick_rule: 'member' }, {}) };
-    expect(decide(nobody, 'where-registered', factsOf(nobody, people))).toBe('not_permitted');
+    expect(decide(empty, 'where-registered', factsOf(empty, people))).toBe('not_permitted');
   });
 });
 
@@ -35,13 +35,13 @@ describe('a ban', () => {
     expect(decisionOn(action, ['bob', 'eve'], ['me', 'bob'])).toBe('client_banned');
   });
 
-  it('of a member refuses to open a conversation with it and to invite it, and to kick it does not', () => {
+  it('of a member refuses opening a conversation with it and inviting it, but not kicking it', () => {
     expect(decisionOn('conversion', ['bob', 'eve'], ['bob'])).toBe('member_banned');
     expect(decisionOn('invite', ['bob', 'eve'], ['bob'])).toBe('member_banned');
     expect(decisionOn('kick', ['bob', 'eve'], ['bob'])).toBe('allowed');
   });
 
-  it('of somebody else refuses nothing', () => {
+  it('of a client outside the operation does not matter', () => {
     expect(decisionOn('invite', ['eve'], ['bob'])).toBe('allowed');
   });
 });
@@ -55,7 +55,7 @@ describe('the members of a conversation are counted', () => {
   };
 
   it.each([
-    ['before somebody is invited', true, 'invite', ['eve'], uncounted],
+    ['before an invitation of non-members', true, 'invite', ['eve'], uncounted],
     ['before the client joins', true, 'invite', [], uncounted],
     ['not for an invitation of members', false, 'invite', ['bob'], uncounted],
     ['not for a kick', false, 'kick', ['eve'], uncounted],
@@ -65,14 +65,14 @@ describe('the members of a conversation are counted', () => {
     expect(asked(action, [...members], conversation)).toBe(expected);
   });
 
-  it('or nobody new is let in', () => {
+  it('and without a count no one is added', () => {
     const operation = operationOf('invite', ['eve']);
     const people = { ...peopleOf({ me: 'owner' }), conversation: uncounted };
     expect(decide(operation, 'required', factsOf(operation, people))).toBe('conversation_full');
   });
 });
 
-describe('whatever the rules and the members are,', () => {
+describe('for any rules and members,', () => {
   it('raising the rank of the client never takes a right away', () => {
     fc.assert(
       fc.property(operation, membership, people, rankUp, (asked, on, before, [lower, higher]) => {
@@ -84,7 +84,7 @@ describe('whatever the rules and the members are,', () => {
     );
   });
 
-  it('raising the rank of a member gives nobody a right over it', () => {
+  it('raising the rank of a member never permits more against it', () => {
     fc.assert(
       fc.property(operation, membership, people, (asked, on, any) => {
         const allowed = ROLES.map(
@@ -105,10 +105,10 @@ describe('whatever the rules and the members are,', () => {
     );
   });
 
-  it('what is asked at once is allowed when each part of it is, and only then', () => {
+  it('a list is allowed exactly when each of its ids alone is', () => {
     fc.assert(
       fc.property(others, membership, people, (members, on, any) => {
-        // A limit is the one thing that counts what is asked together.
+        // Only the member limit depends on the whole list.
         const unlimited = { ...any, conversation: { ...any.conversation, memberLimit: null } };
         for (const action of ['invite', 'kick'] as const) {
           const allowed = (list: string[]): boolean => {
@@ -137,7 +137,7 @@ describe('whatever the rules and the members are,', () => {
     );
   });
 
-  it('a banned client is refused, and no rule is asked', () => {
+  it('a banned client is refused', () => {
     fc.assert(
       fc.property(operation, membership, people, bans, (asked, on, any, alsoBanned) => {
         const banned = new Set(['me', ...alsoBanned]);
@@ -146,7 +146,7 @@ describe('whatever the rules and the members are,', () => {
     );
   });
 
-  it('nobody is brought into a conversation while banned', () => {
+  it('no banned client is added to a conversation', () => {
     fc.assert(
       fc.property(operation, membership, people, bans, (asked, on, any, bannedIds) => {
         const banned = new Set<string>(bannedIds);

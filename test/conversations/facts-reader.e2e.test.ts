@@ -19,14 +19,13 @@ beforeAll(async () => {
   await database.query(`INSERT INTO apps (app_id, name, identity) VALUES ('shop', 'Shop', 'none')`);
   await database.query(`
     INSERT INTO conversations (app_id, conversation_id, member_limit) VALUES
-      ('shop', 'group', 500), ('shop', 'full', ${CROWD}), ('shop', 'roomy', ${CROWD + 1}), ('shop', 'shrinking', 1000)`);
+      ('shop', 'group', 500), ('shop', 'large', ${CROWD}), ('shop', 'shrinking', 1000)`);
   await database.query(`
     INSERT INTO conversation_members (app_id, conversation_id, client_id, role)
     VALUES ('shop', 'group', 'ann', 'owner'), ('shop', 'group', 'bob', 'manager'), ('shop', 'group', 'cid', 'member')`);
   await database.query(`
     INSERT INTO conversation_members (app_id, conversation_id, client_id)
-    SELECT 'shop', conversation, 'member-' || n
-    FROM unnest(ARRAY['full', 'roomy']) AS conversation, generate_series(1, ${CROWD}) AS n
+    SELECT 'shop', 'large', 'member-' || n FROM generate_series(1, ${CROWD}) AS n
     UNION ALL SELECT 'shop', 'shrinking', 'member-' || n FROM generate_series(1, 10) AS n`);
   await database.query(`INSERT INTO client_bans (app_id, client_id) VALUES ('shop', 'eve'), ('shop', 'bob')`);
   dataSource = await connectService(serviceOptions(database.url, 10));
@@ -54,7 +53,7 @@ const invite = (clientId: string, conversationId: string, members: readonly stri
 const login = (clientId: string): Operation => ({ ...invite(clientId, '', []), action: 'login' });
 
 describe('the facts of an operation', () => {
-  it('are the standing of each id named, in order, repeated as it is', async () => {
+  it('hold the rank and the ban of each member id, in the order of the list, repeats included', async () => {
     const facts = await reader.read(invite('ann', 'group', ['bob', 'cid', 'cid', 'dan', 'eve']), 'required');
     expect(facts.client).toEqual({ banned: false, rank: 3 });
     expect(facts.members).toEqual([
@@ -73,7 +72,7 @@ describe('the facts of an operation', () => {
     });
   });
 
-  it('hold nothing of the conversation where no rules count', async () => {
+  it('leave the conversation out where no rules apply', async () => {
     const facts = await reader.read(invite('ann', 'group', ['bob']), 'off');
     expect(facts).toEqual({
       conversation: null,
@@ -82,7 +81,7 @@ describe('the facts of an operation', () => {
     });
   });
 
-  it('of a conversation with a large limit have the count, the limit and the roles of one moment', async () => {
+  it('of a conversation with a high limit have count, limit and roles from one snapshot', async () => {
     const rows = vi.spyOn(lookUps, 'rows').mockImplementation(async (statement, ...rest) => {
       if (statement.name === 'facts-and-count') {
         await database.query(`UPDATE conversations SET member_limit = 4 WHERE conversation_id = 'shrinking'`);
@@ -95,8 +94,8 @@ describe('the facts of an operation', () => {
   });
 });
 
-describe('what is asked in one moment', () => {
-  it('takes one query, and each gets its own facts', async () => {
+describe('requests that arrive together', () => {
+  it('share one query, and each gets its own facts', async () => {
     const query = vi.spyOn(Client.prototype, 'query');
     const clients = ['ann', 'eve', 'bob', 'dan'];
     const facts = await Promise.all(clients.map((client) => reader.read(login(client), 'required')));
@@ -104,7 +103,7 @@ describe('what is asked in one moment', () => {
     expect(query).toHaveBeenCalledTimes(1);
   });
 
-  it('does not fail for an id that PostgreSQL cannot take, but for the one who sent it', async () => {
+  it('do not fail because of an id that PostgreSQL cannot take, except the one with it', async () => {
     const clients = ['ann', 'bad\0', 'eve', 'dan', 'bob'];
     const outcomes = await Promise.allSettled(clients.map((client) => reader.read(login(client), 'off')));
     expect(outcomes.map(({ status }) => status)).toEqual([
@@ -116,7 +115,7 @@ describe('what is asked in one moment', () => {
     ]);
   });
 
-  it('is asked in several queries where it is 32 lists of 500 members', async () => {
+  it('with 32 lists of 500 members take four queries', async () => {
     const query = vi.spyOn(Client.prototype, 'query');
     const facts = await Promise.all(
       Array.from({ length: 32 }, (_, request) => {
@@ -133,23 +132,23 @@ describe('what is asked in one moment', () => {
   });
 });
 
-describe('a conversation of 100,000 with a limit as large', () => {
-  it('has its members counted, so that the last place goes, and no more', async () => {
-    const into = async (conversation: string): Promise<string> => {
-      const operation = invite('member-1', conversation, ['new']);
-      return decide(operation, 'required', await reader.read(operation, 'required'));
-    };
-    expect(await into('full')).toBe('conversation_full');
-    expect(await into('roomy')).toBe('allowed');
+describe('a conversation with 100,000 members and as high a limit', () => {
+  it('takes one more member when the limit is raised by one, and none before', async () => {
+    const operation = invite('member-1', 'large', ['new']);
+    const decision = async (): Promise<string> =>
+      decide(operation, 'required', await reader.read(operation, 'required'));
+    expect(await decision()).toBe('conversation_full');
+    await database.query(`UPDATE conversations SET member_limit = ${CROWD + 1} WHERE conversation_id = 'large'`);
+    expect(await decision()).toBe('allowed');
   });
 
-  it('holds up none of the other requests of the moment', async () => {
+  it('does not delay other requests that arrive together', async () => {
     const order: string[] = [];
     const note = async (name: string, operation: Operation): Promise<void> => {
       await reader.read(operation, 'required');
       order.push(name);
     };
-    const counts = Array.from({ length: 4 }, () => note('count', invite('member-1', 'full', ['new'])));
+    const counts = Array.from({ length: 4 }, () => note('count', invite('member-1', 'large', ['new'])));
     const others = Array.from({ length: 20 }, () => note('login', login('ann')));
     await Promise.all(others);
     await Promise.all([...counts, ...Array.from({ length: 5 }, () => note('login', login('ann')))]);
@@ -159,7 +158,7 @@ describe('a conversation of 100,000 with a limit as large', () => {
   });
 });
 
-it('a plan that was made for empty tables finds each row by its key, for when they grow', async () => {
+it('a plan made while the tables are empty finds each row by its primary key', async () => {
   const fresh = await makeDatabase('migrated');
   await fresh.query('VACUUM ANALYZE');
   const source = await connectService(serviceOptions(fresh.url, 1));

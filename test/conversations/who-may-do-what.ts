@@ -1,6 +1,6 @@
 import type { Decision, Operation, Role } from '../../src/conversations/decision.js';
 
-/** A line of DESIGN, "Who may do what", played out; ids that are not given a role are no members. */
+/** An example of a line of DESIGN, "Who may do what"; ids without a role are no members. */
 export interface Case {
   readonly name: string;
   readonly membership: 'off' | 'where-registered' | 'required';
@@ -13,7 +13,7 @@ export interface Case {
   readonly expected: Decision;
 }
 
-/** A line: action and members, rule, roles, what is expected. */
+/** An example: action and members, rule, roles, the expected decision. */
 type Line = [asked: string, rule: Case['rule'], roles: Case['roles'], expected: Decision];
 
 const OWNER = { me: 'owner' } as const;
@@ -45,7 +45,7 @@ const REGISTERED: Record<string, Line[]> = {
     ['invite bob', { invite_rule: 'owner' }, OWNER, 'allowed'],
     ['invite bob:eve', {}, { ...MEMBER, bob: 'owner' }, 'allowed'],
   ],
-  'invite others and oneself: what each asks': [
+  'invite others and oneself: both permissions': [
     ['invite bob:me', {}, MEMBER, 'allowed'],
     ['invite bob:me', { invite_rule: 'manager' }, MEMBER, 'not_permitted'],
     ['invite bob:me', { invite_rule: 'anyone' }, NOBODY, 'not_permitted'],
@@ -70,12 +70,12 @@ const REGISTERED: Record<string, Line[]> = {
     ['kick bob', { kick_rule: 'member' }, { ...MEMBER, bob: 'member' }, 'not_permitted'],
     ['kick bob:eve', {}, { ...MANAGER, bob: 'member', eve: 'manager' }, 'not_permitted'],
     ['kick bob:eve', {}, { ...MANAGER, bob: 'member', eve: 'member' }, 'allowed'],
-    // Who is no member has rank 0: members are above it, and who is no member either is not.
+    // Non-members have rank 0: members rank above them, other non-members do not.
     ['kick bob', {}, MANAGER, 'allowed'],
     ['kick bob', { kick_rule: 'anyone' }, MEMBER, 'allowed'],
     ['kick bob', { kick_rule: 'anyone' }, NOBODY, 'not_permitted'],
   ],
-  'kick others and oneself: what each asks': [
+  'kick others and oneself: both permissions': [
     ['kick bob:me', {}, { ...MANAGER, bob: 'member' }, 'allowed'],
     ['kick bob:me', {}, { ...MANAGER, bob: 'manager' }, 'not_permitted'],
     ['kick bob:me', {}, { ...MEMBER, bob: 'member' }, 'not_permitted'],
@@ -93,7 +93,7 @@ const REGISTERED: Record<string, Line[]> = {
     ['invite me', { member_limit: 1, join_rule: 'anyone' }, { bob: 'member' }, 'conversation_full'],
     ['invite', { member_limit: 2, join_rule: 'anyone' }, { bob: 'member' }, 'allowed'],
     ['invite me', { member_limit: 1 }, MEMBER, 'allowed'],
-    // Already beyond a limit that was lowered: nobody comes, and nobody is held.
+    // Over a limit that was lowered: no one can be added, members can be invited again and kicked.
     ['invite eve', { member_limit: 1 }, { ...MEMBER, bob: 'member' }, 'conversation_full'],
     ['invite bob', { member_limit: 1 }, { ...MEMBER, bob: 'member' }, 'allowed'],
     ['kick bob', { member_limit: 1 }, { ...MANAGER, bob: 'member' }, 'allowed'],

@@ -42,11 +42,11 @@ const accepted: fc.Arbitrary<Accepted> = fc.constantFrom(...(Object.keys(ACTIONS
 
 const message = ({ name, parts }: Accepted): string => ACTIONS[name].message(parts);
 
-/** The one exception the protocol forces: opening a conversation with nobody is the login message. */
+/** The one exception the protocol forces: opening a conversation without members signs the login message. */
 const asLogin = ({ name, parts }: Accepted): ActionName =>
   name === 'conversion' && parts.sorted_member_ids === '' ? 'login' : name;
 
-it('no two different accepted requests sign the same message, but for opening a conversation with nobody', () => {
+it('no two different accepted requests sign the same message, except login and opening a conversation without members', () => {
   fc.assert(
     fc.property(accepted, accepted, (one, other) => {
       const same = asLogin(one) === asLogin(other) && JSON.stringify(one.parts) === JSON.stringify(other.parts);
@@ -56,7 +56,7 @@ it('no two different accepted requests sign the same message, but for opening a 
   );
 });
 
-it('a message reads back as one request only, however its parts are cut', () => {
+it('a message can be parsed as one request only', () => {
   fc.assert(
     fc.property(accepted, (request) => {
       const read = readBack(message(request));

@@ -5,7 +5,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-describe('the text of a moment', () => {
+describe('the text of a timestamp', () => {
   it.each([
     ['seconds.micros', 1450166986392033, '1450166986.392033'],
     ['seconds.micros', 1450167470055770, '1450167470.055770'],

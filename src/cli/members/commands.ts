@@ -6,7 +6,7 @@ import { importMembers, type ImportOptions } from './import.js';
 
 /** `members …`: memberships in bulk. */
 export function memberCommands(io: Io): Command {
-  const members = new Command('members').description('load memberships in bulk, and write what can be loaded');
+  const members = new Command('members').description('import and export memberships in bulk');
   members
     .command('import')
     .description(

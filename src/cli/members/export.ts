@@ -1,6 +1,7 @@
 import { pipeline } from 'node:stream/promises';
 import { summarise } from '../../conversations/conversation-summary.js';
-import { type Format, readMembers } from '../../conversations/members/export.js';
+import { readMembers } from '../../conversations/members/export.js';
+import type { Format } from '../../conversations/members/parse.js';
 import { withAdmin } from '../admin.js';
 import type { Io } from '../io.js';
 import type { ForApp } from '../options.js';
@@ -16,20 +17,17 @@ export async function exportMembers(io: Io, { appId, conversationId, format }: E
     if (conversationId !== undefined && (await summarise(dataSource, appId, conversationId)) === undefined) {
       throw new Error(`no conversation "${conversationId}" is registered in the app "${appId}"`);
     }
+    const { stdout } = io.streams;
     await withOwnConnection(async (client) => {
       const lines = readMembers(client, appId, conversationId, format);
-      // The connection ends in the middle of it when the reader stops reading.
+      // When the reader of the output stops, the connection ends while rows are still arriving.
       lines.on('error', () => undefined);
-      // Faults of the output are reported in main.ts, for every command alike.
-      let outputFault: Error | undefined;
-      io.streams.stdout.once('error', (error: Error) => {
-        outputFault = error;
+      // Errors of the output are reported in main.ts, for every command alike.
+      let outputError: unknown;
+      stdout.once('error', (error) => (outputError = error));
+      await pipeline(lines, stdout, { end: false }).catch((error: unknown) => {
+        if (error !== outputError) throw error;
       });
-      try {
-        await pipeline(lines, io.streams.stdout, { end: false });
-      } catch (error) {
-        if (error !== outputFault) throw error;
-      }
     });
   });
 }

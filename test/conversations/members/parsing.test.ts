@@ -1,21 +1,21 @@
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseCsv } from '../../../src/conversations/members/csv.js';
-import { parseNdjson } from '../../../src/conversations/members/ndjson.js';
-import type { ParsedLine } from '../../../src/conversations/members/membership.js';
-import { type Line, linesOf, MAX_LINE_BYTES } from '../../../src/conversations/members/lines.js';
+import {
+  type Format,
+  MAX_LINE_BYTES,
+  type ParsedLine,
+  parseMembers,
+} from '../../../src/conversations/members/parse.js';
 
-type Parse = (lines: AsyncIterable<Line[]>) => AsyncIterable<ParsedLine[]>;
-
-/** Parses a file that is read in pieces of so many bytes. */
-async function parse(file: string | Buffer, size: number, by: Parse = parseCsv): Promise<ParsedLine[]> {
+/** Parses a file that arrives in pieces of `size` bytes. */
+async function parse(file: string, size: number, format: Format = 'csv'): Promise<ParsedLine[]> {
   const bytes = Buffer.from(file);
   const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) =>
     bytes.subarray(i * size, (i + 1) * size),
   );
   const found: ParsedLine[] = [];
-  for await (const lines of by(linesOf(Readable.from(pieces)))) found.push(...lines);
+  for await (const lines of parseMembers(format, Readable.from(pieces))) found.push(...lines);
   return found;
 }
 
@@ -44,7 +44,7 @@ describe('a file of memberships', () => {
         expect(csv.map(({ line }) => line.number)).toEqual(rows.map((_, i) => i + 2));
 
         const lines = memberships.map((row) => JSON.stringify(row)).join(lineBreak);
-        const ndjson = await parse(lines, size, parseNdjson);
+        const ndjson = await parse(lines, size, 'ndjson');
         expect(ndjson.map(({ parsed }) => parsed)).toEqual(memberships);
       }),
     );

@@ -1,0 +1,153 @@
+import { isUtf8 } from 'node:buffer';
+import { parse } from 'csv-parse/sync';
+import { idFault, isId } from '../../problems/ids.js';
+import type { Role } from '../decision.js';
+
+export type Format = 'csv' | 'ndjson';
+
+/** Longer lines are rejected: the three values, every character escaped, take far less. */
+export const MAX_LINE_BYTES = 16_384;
+
+/** A line of a file. */
+export interface Line {
+  /** From 1. */
+  readonly number: number;
+  /** Without the line break, and cut at MAX_LINE_BYTES. */
+  readonly bytes: Buffer;
+  /** Why it cannot be read, whatever its format. */
+  readonly fault: string | undefined;
+}
+
+export const NOT_UTF8 = 'is not UTF-8';
+const LF = 0x0a;
+const CR = 0x0d;
+const EMPTY = Buffer.alloc(0);
+const BYTE_ORDER_MARK = Buffer.from('\ufeff');
+
+export type Membership = Readonly<Record<'conversation_id' | 'client_id', string> & { role: Role }>;
+
+/** A line of a file, and the membership in it or the reason why it is rejected. */
+export interface ParsedLine {
+  readonly line: Line;
+  readonly parsed: Membership | string;
+}
+
+type ParseLines = (lines: readonly Buffer[]) => (Membership | string)[];
+
+const FIELDS: readonly string[] = ['conversation_id', 'client_id', 'role'];
+const ROLES: ReadonlySet<unknown> = new Set<Role>(['owner', 'manager', 'member']);
+
+/**
+ * Reads memberships, one per line: CSV (RFC 4180, with a header; no id contains a line break, so a record is a line), or NDJSON.
+ * @throws {Error} when the CSV header is missing, or is not one of memberships.
+ */
+export async function* parseMembers(format: Format, file: AsyncIterable<Buffer>): AsyncGenerator<ParsedLine[]> {
+  let parseLines: ParseLines | undefined = format === 'ndjson' ? (lines) => lines.map(membershipInJson) : undefined;
+  for await (const lines of linesOf(file)) {
+    if (lines.length === 0) continue;
+    parseLines ??= csvParser(lines.shift());
+    const parsed = parseLines(lines.filter(({ fault }) => fault === undefined).map(({ bytes }) => bytes)).values();
+    yield lines.map((line) => ({ line, parsed: line.fault ?? parsed.next().value ?? 'is not parsed' }));
+  }
+  if (parseLines === undefined) csvParser(undefined);
+}
+
+/** A parser for the lines below a CSV header. */
+function csvParser(line: Line | undefined): ParseLines {
+  const header = (line && recordsOf([line.bytes])?.[0]) ?? [];
+  const isHeader = header.every((name, i) => FIELDS.includes(name) && header.indexOf(name) === i);
+  if (!isHeader || !header.includes('conversation_id') || !header.includes('client_id')) {
+    throw new Error('the first line must be a header with conversation_id, client_id and, if given, role');
+  }
+  return (lines) => {
+    // It is faster to parse all lines together; where the quotes of one are wrong, each is parsed alone.
+    const records = recordsOf(lines) ?? lines.map((bytes) => recordsOf([bytes])?.[0]);
+    return records.map((fields) => {
+      if (fields === undefined) return 'has a quote where RFC 4180 allows none, or one that is not closed';
+      if (fields.length !== header.length) return `has ${fields.length} fields, the header has ${header.length}`;
+      return membershipOf(Object.fromEntries(header.map((name, i) => [name, fields[i]])));
+    });
+  };
+}
+
+/** The fields of each line; undefined: a quote is wrong, and may have joined several lines into one record. */
+function recordsOf(lines: readonly Buffer[]): string[][] | undefined {
+  try {
+    const records = parse(lines.join('\n'), { record_delimiter: '\n', relax_column_count: true });
+    return records.length === lines.length ? records : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function membershipInJson(bytes: Buffer): Membership | string {
+  const text = bytes.toString();
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return 'is no JSON';
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'is no JSON object';
+  const names = Object.keys(value);
+  const unknown = names.find((name) => !FIELDS.includes(name));
+  if (unknown !== undefined) return `has the unknown field ${JSON.stringify(unknown)}`;
+  const membership = membershipOf(value);
+  if (typeof membership === 'string') return membership;
+  // JSON.parse keeps the last of several fields with one name. All values are strings here, so each field is two strings.
+  const strings = text.match(/"(?:[^"\\]|\\.)*"/g)?.length;
+  return strings === 2 * names.length ? membership : 'names a field twice';
+}
+
+/** The membership that the values make, or the reason why they make none. */
+function membershipOf(values: { readonly [Field in keyof Membership]?: unknown }): Membership | string {
+  const { conversation_id, client_id, role = 'member' } = values;
+  const fault = faultOfId('conversation_id', conversation_id) ?? faultOfId('client_id', client_id);
+  if (fault !== undefined) return fault;
+  if (!ROLES.has(role)) return 'role is none of owner, manager and member';
+  return { conversation_id, client_id, role } as Membership;
+}
+
+function faultOfId(field: string, value: unknown): string | undefined {
+  if (value === undefined) return `${field} is missing`;
+  if (typeof value !== 'string') return `${field} is no text`;
+  return isId(value) ? undefined : `${field} ${idFault(value)}`;
+}
+
+/** Splits a file into lines, in batches. However long a line is, only MAX_LINE_BYTES of it are kept. */
+async function* linesOf(chunks: AsyncIterable<Buffer>): AsyncGenerator<Line[]> {
+  let number = 0;
+  // The start of the current line, with one byte beyond the limit, which may be the CR of its line break; and its length so far.
+  let head: Buffer = EMPTY;
+  let length = 0;
+  for await (const chunk of chunks) {
+    const lines: Line[] = [];
+    let from = 0;
+    for (;;) {
+      const lineBreak = chunk.indexOf(LF, from);
+      const part = chunk.subarray(from, lineBreak === -1 ? chunk.length : lineBreak);
+      const kept = part.subarray(0, MAX_LINE_BYTES + 1 - head.length);
+      head = head.length === 0 ? kept : Buffer.concat([head, kept]);
+      length += part.length;
+      if (lineBreak === -1) break;
+      lines.push(lineOf(++number, head, length));
+      head = EMPTY;
+      length = 0;
+      from = lineBreak + 1;
+    }
+    yield lines;
+  }
+  if (length > 0) yield [lineOf(number + 1, head, length)];
+}
+
+function lineOf(number: number, head: Buffer, length: number): Line {
+  const start = number === 1 && head.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0;
+  const end = head.length === length && head.at(-1) === CR ? length - 1 : length;
+  const bytes = head.subarray(start, Math.min(end, start + MAX_LINE_BYTES));
+  let fault: string | undefined;
+  if (end - start > MAX_LINE_BYTES) {
+    fault = `has ${end - start} bytes, ${MAX_LINE_BYTES} are allowed; only its beginning is kept here`;
+  } else if (bytes.length === 0) fault = 'is empty';
+  else if (!isUtf8(bytes)) fault = NOT_UTF8;
+  return { number, bytes, fault };
+}
