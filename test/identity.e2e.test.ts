@@ -695,7 +695,7 @@ describe('a token that cannot be judged is 503 unavailable, explained in the log
        WHERE app_id = $2`,
       [from, to],
     );
-    await expectUnavailable(to, await tokenFor(secretKey(SECRET), 'alice'), 'it does not open');
+    await expectUnavailable(to, await tokenFor(secretKey(SECRET), 'alice'), 'cannot decrypt with key');
     await expectSigned(from, 'alice', await tokenFor(secretKey(SECRET), 'alice'));
   });
 

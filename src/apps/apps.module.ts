@@ -2,20 +2,18 @@ import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Settings } from '../config/settings.js';
 import { LookUpsModule } from '../database/look-ups.module.js';
-import { AppIdentity } from './app-identity.entity.js';
-import { AppMasterKey } from './app-master-key.entity.js';
-import { App } from './app.entity.js';
+import { APP_ENTITIES } from './app-records.js';
 import { AppRegistry, SEALING_KEYS } from './app-registry.js';
-import { keptSealingKeys } from './kept-sealing-key.js';
+import { loadOrCreateSealingKeys } from './sealing-key-file.js';
 
 @Module({
-  imports: [TypeOrmModule.forFeature([App, AppMasterKey, AppIdentity]), LookUpsModule],
+  imports: [TypeOrmModule.forFeature(APP_ENTITIES), LookUpsModule],
   providers: [
     AppRegistry,
     {
       provide: SEALING_KEYS,
       inject: [Settings],
-      useFactory: (settings: Settings) => settings.sealingKeys ?? keptSealingKeys(settings.dataDir),
+      useFactory: ({ sealingKeys, dataDir }: Settings) => sealingKeys ?? loadOrCreateSealingKeys(dataDir),
     },
   ],
   exports: [AppRegistry, SEALING_KEYS],

@@ -7,13 +7,18 @@ import type { AppMasterKey } from './app-master-key.entity.js';
 import type { App } from './app.entity.js';
 import { masterKeyPurpose, open, SealError } from './sealing.js';
 
-/** An app with its keys and identity settings as JSON; moments are milliseconds since 1970. */
+/** The rows of an app as JSON; times are milliseconds since 1970. */
 interface Content extends Omit<App, 'masterKeys'> {
-  readonly masterKeys: readonly (Omit<AppMasterKey, 'activeFrom'> & { readonly activeFrom: number })[];
+  readonly masterKeys: (Pick<AppMasterKey, 'version' | 'sealedKey'> & { readonly activeFrom: number })[];
   readonly identitySettings: AppIdentity | null;
 }
 
-/** An app as requests need it. What is derived from its rows lives as long as it does: it is replaced when they have changed. */
+interface MasterKey extends Pick<AppMasterKey, 'version' | 'sealedKey' | 'activeFrom'> {
+  /** Undefined until it is first used. */
+  opened: KeyObject | undefined;
+}
+
+/** An app as the request path needs it, with its decrypted keys: a new one replaces it when its rows change. */
 export class SigningApp {
   readonly appId: string;
   readonly disabled: boolean;
@@ -22,12 +27,11 @@ export class SigningApp {
   readonly membership: App['membership'];
   readonly maxMembers: number;
   readonly identitySettings: AppIdentity | null;
-  private readonly masterKeys: readonly AppMasterKey[];
-  private readonly opened = new Map<AppMasterKey, KeyObject>();
+  private readonly masterKeys: readonly MasterKey[];
 
   /**
-   * @param content the rows as JSON, by the names of the entities' properties.
-   * @param readAt when the query was sent that last found these rows.
+   * @param content the rows as JSON, by the entities' property names, the keys by version.
+   * @param readAt when the last query that returned these rows was sent.
    */
   constructor(
     readonly content: string,
@@ -42,30 +46,26 @@ export class SigningApp {
     this.membership = app.membership;
     this.maxMembers = app.maxMembers;
     this.identitySettings = app.identitySettings;
-    this.masterKeys = app.masterKeys.map((key) => ({ ...key, activeFrom: new Date(key.activeFrom) }));
+    this.masterKeys = app.masterKeys
+      .sort((a, b) => a.activeFrom - b.activeFrom)
+      .map((key) => ({ ...key, activeFrom: new Date(key.activeFrom), opened: undefined }));
   }
 
   /**
-   * The master key that signs at a moment.
+   * The key that signs.
    *
    * @param now milliseconds since 1970.
-   * @throws {ProblemError} `unavailable` when the app has no key or it does not open; the reason is its `cause`.
+   * @throws {ProblemError} `unavailable` when the app has no key or it cannot be decrypted; the `cause` says why.
    */
   masterKey(now: number): KeyObject {
     const key = keyInForce(this.masterKeys, now);
     if (key === undefined) throw new ProblemError('unavailable', 'The app has no master key.');
-    let opened = this.opened.get(key);
-    if (opened === undefined) {
-      opened = this.open(key);
-      this.opened.set(key, opened);
-    }
-    return opened;
+    return (key.opened ??= this.open(key));
   }
 
-  private open({ version, sealedKey }: AppMasterKey): KeyObject {
+  private open({ version, sealedKey }: MasterKey): KeyObject {
     try {
-      const plain = open(sealedKey, masterKeyPurpose(this.appId, version), this.sealingKeys);
-      return createSecretKey(plain, 'utf8');
+      return createSecretKey(open(sealedKey, masterKeyPurpose(this.appId, version), this.sealingKeys), 'utf8');
     } catch (error) {
       if (!(error instanceof SealError)) throw error;
       const cause = new Error(`Master key ${version} of app ${this.appId}: ${error.message}`);
@@ -75,29 +75,14 @@ export class SigningApp {
 }
 
 /**
- * The key in force at a moment: the one with the latest `active_from` not after it, the higher version where two are equal. Before
- * all of them it is the first, so that a clock that is behind leaves no app without a key. Undefined only where there is no key.
+ * The last key whose `activeFrom` has come, or else the first, so that a clock that is behind leaves no app without a key.
  *
+ * @param keys in the order of `activeFrom`, and of `version` where it is equal.
  * @param now milliseconds since 1970.
  */
-export function keyInForce<K extends Pick<AppMasterKey, 'activeFrom' | 'version'>>(
-  keys: readonly K[],
-  now: number,
-): K | undefined {
-  let inForce: K | undefined;
-  let first: K | undefined;
-  for (const key of keys) {
-    const earlier = first === undefined ? -1 : begins(key) - begins(first);
-    if (first === undefined || earlier < 0 || (earlier === 0 && key.version < first.version)) first = key;
-    if (begins(key) > now) continue;
-    const later = inForce === undefined ? 1 : begins(key) - begins(inForce);
-    if (inForce === undefined || later > 0 || (later === 0 && key.version > inForce.version)) inForce = key;
-  }
-  return inForce ?? first;
-}
-
-/** A time beyond JavaScript's years is no number: it is later than any. */
-function begins({ activeFrom }: Pick<AppMasterKey, 'activeFrom'>): number {
-  const time = activeFrom.getTime();
-  return Number.isNaN(time) ? Number.MAX_VALUE : time;
+export function keyInForce<K extends Pick<AppMasterKey, 'activeFrom'>>(keys: readonly K[], now: number): K | undefined {
+  let inForce = keys[0];
+  // A time beyond JavaScript's years is NaN, which is not <= now.
+  for (const key of keys) if (key.activeFrom.getTime() <= now) inForce = key;
+  return inForce;
 }

@@ -38,14 +38,14 @@ export async function withAdmin<T>(io: Io, work: (admin: Admin) => Promise<T>): 
     const { adminOptions, connect } = await import('../database/data-source.js');
     const { withOwnConnection } = await import('../database/own-connection.js');
     const { APP_ENTITIES, AppRecords } = await import('../apps/app-records.js');
-    const { keptSealingKeys } = await import('../apps/kept-sealing-key.js');
+    const { loadOrCreateSealingKeys } = await import('../apps/sealing-key-file.js');
     const dataSource = await connect({ ...adminOptions(url), entities: APP_ENTITIES });
     try {
       return await work({
         dataSource,
         apps: new AppRecords(dataSource),
         settings,
-        sealingKeys: settings.sealingKeys ?? keptSealingKeys(settings.dataDir),
+        sealingKeys: settings.sealingKeys ?? loadOrCreateSealingKeys(settings.dataDir),
         withOwnConnection: (onClient) => withOwnConnection(url, onClient),
       });
     } finally {
