@@ -35,8 +35,7 @@ export async function withDatabaseUrl<T>(io: Io, work: (url: string, settings: S
  */
 export async function withAdmin<T>(io: Io, work: (admin: Admin) => Promise<T>): Promise<T> {
   return withDatabaseUrl(io, async (url, settings) => {
-    const { adminOptions, connect } = await import('../database/data-source.js');
-    const { withOwnConnection } = await import('../database/own-connection.js');
+    const { adminOptions, connect, withOwnConnection } = await import('../database/data-source.js');
     const { APP_ENTITIES, AppRecords } = await import('../apps/app-records.js');
     const { loadOrCreateSealingKeys } = await import('../apps/sealing-key-file.js');
     const dataSource = await connect({ ...adminOptions(url), entities: APP_ENTITIES });

@@ -1,4 +1,3 @@
-/** A question that waits for its batch. */
 interface Waiting<Question, Answer> {
   readonly question: Question;
   readonly weight: number;
@@ -7,17 +6,17 @@ interface Waiting<Question, Answer> {
 }
 
 export interface BatchOptions<Question, Answer> {
-  /** Answers all questions of a batch, in their order. */
+  /** Answers the questions of a batch, in their order. */
   readonly ask: (questions: readonly Question[]) => Promise<readonly Answer[]>;
-  /** Whether a batch failed because of one of its questions, so that the others are asked again without it. */
+  /** Whether one of its questions made a batch fail: then the others are asked again without it. */
   readonly isFaultOfOne: (error: unknown) => boolean;
-  /** The most that the questions of a batch weigh together, unless it is a single one. */
+  /** The most that the questions of a batch weigh together; a single one may weigh more. */
   readonly maxWeight: number;
-  /** Batches that are asked at a time; meanwhile the questions for the next ones gather. */
+  /** The most batches at a time; further questions wait. */
   readonly maxInFlight: number;
 }
 
-/** Asks in one go what is asked within one turn of the event loop: the requests of a moment share a query. */
+/** Collects the questions of one turn of the event loop into batches, so that concurrent requests share a query. */
 export class Batches<Question, Answer> {
   private waiting: Waiting<Question, Answer>[] = [];
   private inFlight = 0;
@@ -33,16 +32,16 @@ export class Batches<Question, Answer> {
   }
 
   private schedule(): void {
-    if (this.scheduled || this.inFlight >= this.options.maxInFlight) return;
+    if (this.waiting.length === 0 || this.scheduled || this.inFlight >= this.options.maxInFlight) return;
     this.scheduled = true;
     setImmediate(() => {
       this.scheduled = false;
       this.inFlight++;
       void this.answer(this.nextBatch()).finally(() => {
         this.inFlight--;
-        if (this.waiting.length > 0) this.schedule();
+        this.schedule();
       });
-      if (this.waiting.length > 0) this.schedule();
+      this.schedule();
     });
   }
 
