@@ -1,4 +1,6 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 /** The size of an AES-256 key. */
 const KEY_BYTES = 32;
@@ -35,4 +37,33 @@ export function parseSecretsKey(text: string): SealingKeys {
 /** A new random key, as `SECRETS_KEY` takes it. */
 export function newSecretsKey(): string {
   return randomBytes(KEY_BYTES).toString('base64');
+}
+
+/**
+ * The sealing key of an embedded database, from `secrets.key` in `dataDir`; creates the file, with mode 0600, where there is none.
+ *
+ * @throws {Error} when the file cannot be read or created, or holds no key.
+ */
+export function loadOrCreateSealingKeys(dataDir: string): SealingKeys {
+  const file = join(dataDir, 'secrets.key');
+  try {
+    if (!existsSync(file)) createKeyFile(dataDir, file);
+    return parseSecretsKey(readFileSync(file, 'utf8').trim());
+  } catch (error) {
+    throw new Error(`${file}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** Links a complete file into place: unlike a rename, that never replaces the key which another process has just created. */
+function createKeyFile(dataDir: string, file: string): void {
+  mkdirSync(dataDir, { recursive: true });
+  const draft = `${file}.${randomUUID()}`;
+  try {
+    writeFileSync(draft, `${newSecretsKey()}\n`, { mode: 0o600, flush: true });
+    linkSync(draft, file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    rmSync(draft, { force: true });
+  }
 }

@@ -15,23 +15,20 @@ export class SettingsError extends Error {
 }
 
 const NOT_EMPTY = { message: '$property: must not be empty' };
-const wholeNumber = (range: string) => ({ message: `$property: must be a whole number ${range}, not "$value"` });
-const oneOf = (values: readonly string[]) => ({
-  message: `$property: must be one of ${values.join(', ')}, not "$value"`,
-});
+const mustBe = (rule: string) => ({ message: `$property: must be ${rule}, not "$value"` });
 
 /** The variables as text, with their defaults. */
 class Environment {
   @IsNotEmpty(NOT_EMPTY) HOST = '127.0.0.1';
-  @IsPort(wholeNumber('from 0 to 65535')) PORT = '3000';
+  @IsPort(mustBe('a whole number from 0 to 65535')) PORT = '3000';
   @Parses(parseDatabaseUrl) DATABASE_URL?: string;
-  @Matches(/^[1-9]\d{0,2}$/, wholeNumber('from 1 to 999')) DATABASE_POOL_SIZE = '10';
+  @Matches(/^[1-9]\d{0,2}$/, mustBe('a whole number from 1 to 999')) DATABASE_POOL_SIZE = '10';
   @IsNotEmpty(NOT_EMPTY) DATA_DIR = '.data';
   @Parses(parseFolder) MIGRATIONS_DIR = join(createRequire(import.meta.url).resolve('#package'), '../migrations');
   @Parses(parseSecretsKey) SECRETS_KEY?: string;
   @Parses(parseCorsOrigins) CORS_ORIGINS?: string;
-  @Matches(/^[1-9]\d{1,4}$/, wholeNumber('from 10 to 99999')) REQUEST_TIMEOUT_MS = '2000';
-  @IsIn(LOG_LEVELS, oneOf(LOG_LEVELS)) LOG_LEVEL: LogLevelName = 'info';
+  @Matches(/^[1-9]\d{1,4}$/, mustBe('a whole number from 10 to 99999')) REQUEST_TIMEOUT_MS = '2000';
+  @IsIn(LOG_LEVELS, mustBe(`one of ${LOG_LEVELS.join(', ')}`)) LOG_LEVEL: LogLevelName = 'info';
 }
 
 /** What the service runs with; each value from its variable. */
@@ -86,21 +83,17 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
 
 /** Checks by a function that throws an Error saying what is wrong, without the value where that is secret. */
 function Parses(parse: (text: string) => unknown): PropertyDecorator {
-  const faultOf = (text: string): string | undefined => {
+  let fault = '';
+  const validate = (text: string): boolean => {
     try {
       parse(text);
-      return undefined;
+      return true;
     } catch (error) {
-      return (error as Error).message;
+      fault = (error as Error).message;
+      return false;
     }
   };
-  return ValidateBy({
-    name: 'parses',
-    validator: {
-      validate: (text: string) => faultOf(text) === undefined,
-      defaultMessage: (args) => `$property: ${faultOf(args?.value as string) ?? ''}`,
-    },
-  });
+  return ValidateBy({ name: 'parses', validator: { validate, defaultMessage: () => `$property: ${fault}` } });
 }
 
 function parseFolder(path: string): void {
@@ -122,10 +115,8 @@ function parseDatabaseUrl(text: string): void {
 function parseCorsOrigins(text: string): '*' | string[] {
   if (text === '*') return '*';
   if (text === 'none') return [];
-  return text.split(',').map((origin) => {
-    if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
-      throw new Error(`"${origin}" is not an origin such as https://chat.example.com (or use * or none)`);
-    }
-    return origin;
-  });
+  const origins = text.split(',');
+  const wrong = origins.find((origin) => !URL.canParse(origin) || new URL(origin).origin !== origin);
+  if (wrong === undefined) return origins;
+  throw new Error(`"${wrong}" is not an origin such as https://chat.example.com (or use * or none)`);
 }
