@@ -9,7 +9,7 @@ import { ProblemError } from '../problems/problem-error.js';
 import { AppIdentity } from './app-identity.entity.js';
 import { AppMasterKey } from './app-master-key.entity.js';
 import { App } from './app.entity.js';
-import { SigningApp } from './signing-app.js';
+import { type SigningApp, signingApp } from './signing-app.js';
 
 export const SEALING_KEYS = Symbol('SEALING_KEYS');
 
@@ -49,16 +49,10 @@ export class AppRegistry {
     });
   }
 
-  /**
-   * An enabled app: synchronously when it is cached.
-   *
-   * @throws {ProblemError} `app_not_found`, `app_disabled`, `unavailable`
-   */
+  /** An enabled app, without a promise when it is cached. @throws {ProblemError} `app_not_found`, `app_disabled`, `unavailable` */
   find(appId: string): SigningApp | Promise<SigningApp> {
     const cached = this.apps.get(appId);
-    if (cached !== undefined && this.clock.elapsedSince(cached.readAt) < MAX_AGE) {
-      return requireEnabled(cached);
-    }
+    if (cached !== undefined && this.clock.elapsedSince(cached.readAt) < MAX_AGE) return requireEnabled(cached);
     return this.read(appId).then(requireEnabled);
   }
 
@@ -75,7 +69,7 @@ export class AppRegistry {
    * @returns how many were decrypted, a line for each that was not, and the ids of the apps with identity `none`.
    */
   async probe(now: number): Promise<{ decrypted: number; faults: string[]; openToEveryone: string[] }> {
-    const found = { decrypted: 0, faults: [] as string[], openToEveryone: [] as string[] };
+    const report = { decrypted: 0, faults: [] as string[], openToEveryone: [] as string[] };
     for (let last: string | undefined = ''; last !== undefined;) {
       const page: { app_id: string }[] = await this.dataSource.query(
         `SELECT app_id FROM apps WHERE NOT disabled AND app_id > $1 ORDER BY app_id LIMIT ${PAGE}`,
@@ -83,18 +77,18 @@ export class AppRegistry {
       );
       for (const app of await Promise.all(page.map(({ app_id }) => this.read(app_id)))) {
         if (app === undefined) continue;
-        if (app.identity === 'none') found.openToEveryone.push(app.appId);
+        if (app.identity === 'none') report.openToEveryone.push(app.appId);
         try {
           app.masterKey(now);
-          found.decrypted++;
+          report.decrypted++;
         } catch (error) {
           if (!(error instanceof ProblemError)) throw error;
-          found.faults.push(error.cause instanceof Error ? error.cause.message : `App ${app.appId}: ${error.detail}`);
+          report.faults.push(error.cause instanceof Error ? error.cause.message : `App ${app.appId}: ${error.detail}`);
         }
       }
       last = page.at(-1)?.app_id;
     }
-    return found;
+    return report;
   }
 
   /** Reads an app; concurrent calls for the same one share the query. */
@@ -118,7 +112,7 @@ export class AppRegistry {
       known.readAt = readAt;
       return known;
     }
-    const app = new SigningApp(content, readAt, this.sealingKeys);
+    const app = signingApp(content, readAt, this.sealingKeys);
     // Not `appId`: as a substring of the URL it would keep the whole URL in memory.
     this.apps.set(app.appId, app);
     return app;
@@ -131,7 +125,7 @@ function requireEnabled(app: SigningApp | undefined): SigningApp {
   return app;
 }
 
-/** For each app id, a line of $1: the app, its keys and its identity settings as one JSON text; null where there is no app. */
+/** For each app id, a line of $1: the app with its keys and identity settings as JSON text; null where there is no app. */
 function appsStatement(dataSource: DataSource): Statement {
   const json = (entity: EntityTarget<ObjectLiteral>, alias: string, more = ''): string => {
     const pairs = dataSource.getMetadata(entity).columns.map(({ propertyName, databaseName, type }) => {

@@ -4,11 +4,7 @@ import type { App } from './app.entity.js';
 import { hmacSecretPurpose, masterKeyPurpose, open, SealError, sealingKeyId, type SealPurpose } from './sealing.js';
 import { keyInForce } from './signing-app.js';
 
-/**
- * The versions of an app's key in the order in which they begin to sign. `active_until` is when the next one takes over, or null.
- *
- * @param now milliseconds since 1970.
- */
+/** The versions of an app's key in the order in which they sign, each until the next one. @param now milliseconds since 1970. */
 export function keyStates({ masterKeys }: App, now: number) {
   const inForce = keyInForce(masterKeys, now);
   return masterKeys.map((key, index) => ({

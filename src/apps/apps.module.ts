@@ -1,21 +1,20 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { loadOrCreateSealingKeys } from '../config/secrets-key.js';
 import { Settings } from '../config/settings.js';
 import { LookUpsModule } from '../database/look-ups.module.js';
 import { APP_ENTITIES } from './app-records.js';
 import { AppRegistry, SEALING_KEYS } from './app-registry.js';
-import { loadOrCreateSealingKeys } from './sealing-key-file.js';
+
+const sealingKeys = {
+  provide: SEALING_KEYS,
+  inject: [Settings],
+  useFactory: (settings: Settings) => settings.sealingKeys ?? loadOrCreateSealingKeys(settings.dataDir),
+};
 
 @Module({
   imports: [TypeOrmModule.forFeature(APP_ENTITIES), LookUpsModule],
-  providers: [
-    AppRegistry,
-    {
-      provide: SEALING_KEYS,
-      inject: [Settings],
-      useFactory: ({ sealingKeys, dataDir }: Settings) => sealingKeys ?? loadOrCreateSealingKeys(dataDir),
-    },
-  ],
+  providers: [AppRegistry, sealingKeys],
   exports: [AppRegistry, SEALING_KEYS],
 })
 export class AppsModule {}

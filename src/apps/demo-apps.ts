@@ -13,17 +13,12 @@ const DEMO_NAME = 'Demo app ';
 
 /** Makes the open demo apps that do not exist yet. Only ever called for an embedded database. */
 export async function makeDemoApps(dataSource: DataSource, keys: SealingKeys): Promise<void> {
-  for (const appId of DEMO_APP_IDS) await makeDemoApp(dataSource, keys, appId, 'none');
+  for (const appId of DEMO_APP_IDS) await makeDemoApp(dataSource.manager, keys, appId, 'none');
 }
 
 /** @returns false when an app with this id exists already; it stays as it is. */
-export async function makeDemoApp(
-  database: DataSource | EntityManager,
-  keys: SealingKeys,
-  appId: string,
-  identity: Identity,
-): Promise<boolean> {
-  const made: unknown[] = await database.query(
+export async function makeDemoApp(manager: EntityManager, keys: SealingKeys, appId: string, identity: Identity) {
+  const made: unknown[] = await manager.query(
     `WITH app AS (INSERT INTO apps (app_id, name, identity) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING app_id)
      INSERT INTO app_master_keys (app_id, version, sealed_key) SELECT app_id, 1, $4 FROM app RETURNING app_id`,
     [appId, DEMO_NAME + appId, identity, seal(DEMO_MASTER_KEY, masterKeyPurpose(appId, 1), keys)],

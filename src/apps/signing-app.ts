@@ -7,70 +7,55 @@ import type { AppMasterKey } from './app-master-key.entity.js';
 import type { App } from './app.entity.js';
 import { masterKeyPurpose, open, SealError } from './sealing.js';
 
-/** The rows of an app as JSON; times are milliseconds since 1970. */
-interface Content extends Omit<App, 'masterKeys'> {
-  readonly masterKeys: (Pick<AppMasterKey, 'version' | 'sealedKey'> & { readonly activeFrom: number })[];
+type SealedKey = Pick<AppMasterKey, 'version' | 'sealedKey'>;
+type Columns = 'appId' | 'disabled' | 'identity' | 'timestampFormat' | 'membership' | 'maxMembers';
+
+/** An app as the request path needs it. A new one replaces it when its rows change, and with it the decrypted keys. */
+export interface SigningApp extends Readonly<Pick<App, Columns>> {
   readonly identitySettings: AppIdentity | null;
-}
-
-interface MasterKey extends Pick<AppMasterKey, 'version' | 'sealedKey' | 'activeFrom'> {
-  /** Undefined until it is first used. */
-  opened: KeyObject | undefined;
-}
-
-/** An app as the request path needs it, with its decrypted keys: a new one replaces it when its rows change. */
-export class SigningApp {
-  readonly appId: string;
-  readonly disabled: boolean;
-  readonly identity: App['identity'];
-  readonly timestampFormat: App['timestampFormat'];
-  readonly membership: App['membership'];
-  readonly maxMembers: number;
-  readonly identitySettings: AppIdentity | null;
-  private readonly masterKeys: readonly MasterKey[];
-
-  /**
-   * @param content the rows as JSON, by the entities' property names, the keys by version.
-   * @param readAt when the last query that returned these rows was sent.
-   */
-  constructor(
-    readonly content: string,
-    public readAt: ClockReading,
-    private readonly sealingKeys: SealingKeys,
-  ) {
-    const app = JSON.parse(content) as Content;
-    this.appId = app.appId;
-    this.disabled = app.disabled;
-    this.identity = app.identity;
-    this.timestampFormat = app.timestampFormat;
-    this.membership = app.membership;
-    this.maxMembers = app.maxMembers;
-    this.identitySettings = app.identitySettings;
-    this.masterKeys = app.masterKeys
-      .sort((a, b) => a.activeFrom - b.activeFrom)
-      .map((key) => ({ ...key, activeFrom: new Date(key.activeFrom), opened: undefined }));
-  }
-
+  /** Its rows as JSON. */
+  readonly content: string;
+  /** When the last query that returned these rows was sent. */
+  readAt: ClockReading;
   /**
    * The key that signs.
    *
    * @param now milliseconds since 1970.
    * @throws {ProblemError} `unavailable` when the app has no key or it cannot be decrypted; the `cause` says why.
    */
-  masterKey(now: number): KeyObject {
-    const key = keyInForce(this.masterKeys, now);
-    if (key === undefined) throw new ProblemError('unavailable', 'The app has no master key.');
-    return (key.opened ??= this.open(key));
-  }
+  masterKey(now: number): KeyObject;
+}
 
-  private open({ version, sealedKey }: MasterKey): KeyObject {
-    try {
-      return createSecretKey(open(sealedKey, masterKeyPurpose(this.appId, version), this.sealingKeys), 'utf8');
-    } catch (error) {
-      if (!(error instanceof SealError)) throw error;
-      const cause = new Error(`Master key ${version} of app ${this.appId}: ${error.message}`);
-      throw new ProblemError('unavailable', "The app's master key cannot be used.", { cause });
-    }
+interface Content extends Pick<App, Columns> {
+  readonly identitySettings: AppIdentity | null;
+  readonly masterKeys: (SealedKey & { readonly activeFrom: number })[];
+}
+
+/** @param content the rows as JSON by the entities' property names, times in milliseconds since 1970, keys in order of version. */
+export function signingApp(content: string, readAt: ClockReading, sealingKeys: SealingKeys): SigningApp {
+  const { masterKeys, ...app } = JSON.parse(content) as Content;
+  const keys = masterKeys
+    .sort((a, b) => a.activeFrom - b.activeFrom)
+    .map((key) => ({ ...key, activeFrom: new Date(key.activeFrom), opened: undefined as KeyObject | undefined }));
+  return {
+    ...app,
+    content,
+    readAt,
+    masterKey(now) {
+      const key = keyInForce(keys, now);
+      if (key === undefined) throw new ProblemError('unavailable', 'The app has no master key.');
+      return (key.opened ??= openMasterKey(app.appId, key, sealingKeys));
+    },
+  };
+}
+
+function openMasterKey(appId: string, { version, sealedKey }: SealedKey, sealingKeys: SealingKeys): KeyObject {
+  try {
+    return createSecretKey(open(sealedKey, masterKeyPurpose(appId, version), sealingKeys), 'utf8');
+  } catch (error) {
+    if (!(error instanceof SealError)) throw error;
+    const cause = new Error(`Master key ${version} of app ${appId}: ${error.message}`);
+    throw new ProblemError('unavailable', "The app's master key cannot be used.", { cause });
   }
 }
 

@@ -37,7 +37,7 @@ export async function withAdmin<T>(io: Io, work: (admin: Admin) => Promise<T>): 
   return withDatabaseUrl(io, async (url, settings) => {
     const { adminOptions, connect, withOwnConnection } = await import('../database/data-source.js');
     const { APP_ENTITIES, AppRecords } = await import('../apps/app-records.js');
-    const { loadOrCreateSealingKeys } = await import('../apps/sealing-key-file.js');
+    const { loadOrCreateSealingKeys } = await import('../config/secrets-key.js');
     const dataSource = await connect({ ...adminOptions(url), entities: APP_ENTITIES });
     try {
       return await work({

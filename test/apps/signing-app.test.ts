@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { masterKeyPurpose, seal } from '../../src/apps/sealing.js';
-import { SigningApp } from '../../src/apps/signing-app.js';
+import { type SigningApp, signingApp } from '../../src/apps/signing-app.js';
 
 const SEALING_KEYS = new Map([['default', Buffer.alloc(32, 7)]]);
 const NOW = Date.UTC(2027, 0, 1);
@@ -15,8 +15,8 @@ const key = (version: number, secondsFromNow: number) => ({
   sealedKey: seal(String(version), masterKeyPurpose('shop', version), SEALING_KEYS),
 });
 
-function signingApp(masterKeys: readonly object[]): SigningApp {
-  return new SigningApp(JSON.stringify({ appId: 'shop', masterKeys }), { monotonic: 0, wall: 0 }, SEALING_KEYS);
+function appWith(masterKeys: readonly object[]): SigningApp {
+  return signingApp(JSON.stringify({ appId: 'shop', masterKeys }), { monotonic: 0, wall: 0 }, SEALING_KEYS);
 }
 
 it.each([
@@ -33,9 +33,9 @@ it.each([
   ['the lowest version, before those that begin together', [key(1, 10), key(2, 10)], 1],
   ['the only one, even in the year 290000', [key(1, Infinity)], 1],
 ])('the master key that signs is %s', (_rule, keys, version) => {
-  expect(signingApp(keys).masterKey(NOW).export().toString()).toBe(String(version));
+  expect(appWith(keys).masterKey(NOW).export().toString()).toBe(String(version));
 });
 
 it('an app without a master key is unavailable', () => {
-  expect(() => signingApp([]).masterKey(NOW)).toThrow(expect.objectContaining({ code: 'unavailable' }));
+  expect(() => appWith([]).masterKey(NOW)).toThrow(expect.objectContaining({ code: 'unavailable' }));
 });
