@@ -67,18 +67,15 @@ async function start(): Promise<void> {
     logger.error(`${faults.length} apps cannot be signed for; the first are named above`, 'AppRegistry');
   }
   if (openToEveryone.length > 0) {
-    const named = openToEveryone.slice(0, MAX_NAMED_APPS).join(', ');
-    logger.warn(
-      `Apps with identity none, so that anyone can log in as anyone (${openToEveryone.length}): ${named}${openToEveryone.length > MAX_NAMED_APPS ? ', …' : ''}`,
-      'AppRegistry',
-    );
+    const named =
+      openToEveryone.slice(0, MAX_NAMED_APPS).join(', ') + (openToEveryone.length > MAX_NAMED_APPS ? ', …' : '');
+    const count = openToEveryone.length;
+    logger.warn(`Apps with identity none, so that anyone can log in as anyone (${count}): ${named}`, 'AppRegistry');
   }
   if (Math.abs(difference) > MAX_CLOCK_DIFFERENCE) {
-    logger.warn(
-      `PostgreSQL's clock is ${Math.round(Math.abs(difference) / 1000)} s ${difference > 0 ? 'ahead of' : 'behind'} this machine's. ` +
-        "Timestamps, key rotations and tokens go by this machine's, the ends of bans by PostgreSQL's.",
-      'main',
-    );
+    const seconds = `${Math.round(Math.abs(difference) / 1000)} s ${difference > 0 ? 'ahead of' : 'behind'}`;
+    const rules = "Timestamps, key rotations and tokens go by this machine's, the ends of bans by PostgreSQL's.";
+    logger.warn(`PostgreSQL's clock is ${seconds} this machine's. ${rules}`, 'main');
   }
   logger.log(`Ready on ${url}`, 'main');
   if (demo !== undefined) process.stdout.write(demo(url));

@@ -2,7 +2,6 @@ import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { loadOrCreateSealingKeys } from '../config/secrets-key.js';
 import { Settings } from '../config/settings.js';
-import { LookUpsModule } from '../database/look-ups.module.js';
 import { APP_ENTITIES } from './app-records.js';
 import { AppRegistry, SEALING_KEYS } from './app-registry.js';
 
@@ -13,7 +12,7 @@ const sealingKeys = {
 };
 
 @Module({
-  imports: [TypeOrmModule.forFeature(APP_ENTITIES), LookUpsModule],
+  imports: [TypeOrmModule.forFeature(APP_ENTITIES)],
   providers: [AppRegistry, sealingKeys],
   exports: [AppRegistry, SEALING_KEYS],
 })

@@ -7,7 +7,7 @@ const CONNECT_TIMEOUT_MS = 2_000;
 /** PostgreSQL cancels a look-up after this time: below the second after which its result is too old. */
 export const STATEMENT_TIMEOUT_MS = 800;
 
-/** Prepared statements keep their plan while tables grow: a sequential scan, the plan for an empty table, must not be among them. */
+/** Prepared statements keep their plan while tables grow: it must not be a sequential scan, which fits an empty table. */
 const SESSION = `-c statement_timeout=${STATEMENT_TIMEOUT_MS} -c enable_seqscan=off`;
 
 /** Shorter than networks keep idle connections. */
@@ -21,7 +21,7 @@ const REFUSED = new Set(['28P01', '28000', '3D000', '53300', '57P03']);
 /** The database cannot be used; the message is one line that says why, and never holds its URL. */
 export class DatabaseError extends Error {}
 
-/** A client that may lose its connection at any time: a query in flight fails, and an unhandled `error` event would end the process. */
+/** A client that survives the loss of its connection: an `error` event without a handler would end the process. */
 class ResilientClient extends Client {
   constructor(config?: ClientConfig) {
     super(config);
@@ -61,25 +61,25 @@ export function serviceOptions(url: string, poolSize: number) {
 export async function connect(options: DataSourceOptions): Promise<DataSource> {
   try {
     const dataSource = await new DataSource(options).initialize();
-    await requireUtf8(dataSource);
-    return dataSource;
+    const [row] = await dataSource.query<{ server_encoding: string }[]>('SHOW server_encoding');
+    if (row?.server_encoding === 'UTF8') return dataSource;
+    // An id with a character that another encoding lacks would fail all look-ups that share its query.
+    await dataSource.destroy();
+    throw new Error(`its encoding is ${row?.server_encoding ?? 'unknown'}; it must be UTF8`);
   } catch (error) {
     throw new DatabaseError(`DATABASE_URL: ${reason(error as NodeJS.ErrnoException)}`, { cause: error });
   }
 }
 
-/**
- * Connects the service, with the options of `SESSION` where no pooler refuses them.
- *
- * @throws {DatabaseError} also where PostgreSQL is a standby.
- */
+/** Connects the service, with `SESSION` unless a pooler refuses it. @throws {DatabaseError} also where PostgreSQL is a standby. */
 export async function connectService(options: PostgresDataSourceOptions): Promise<DataSource> {
   const url = new URL(options.url ?? '');
   // After the URL's own: of two values for an option, PostgreSQL takes the last.
   url.searchParams.set('options', `${url.searchParams.get('options') ?? ''} ${SESSION}`.trim());
   const dataSource = await connect({ ...options, url: url.href }).catch((error: unknown) => {
-    if (!(error instanceof DatabaseError && isStartParameterRefused(error.cause))) throw error;
-    return connect(options);
+    // PgBouncer's answer to the options, unless its `ignore_startup_parameters` names them.
+    if (((error as Error).cause as NodeJS.ErrnoException).code === '08P01') return connect(options);
+    throw error;
   });
   const [row] = await dataSource.query<{ standby: boolean }[]>('SELECT pg_is_in_recovery() AS standby');
   if (row?.standby === false) return dataSource;
@@ -109,19 +109,6 @@ export async function clockDifference(dataSource: DataSource): Promise<number> {
     'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now',
   );
   return (row?.now ?? NaN) - (sent + Date.now()) / 2;
-}
-
-/** PgBouncer's answer to session options, unless its `ignore_startup_parameters` names them. */
-function isStartParameterRefused(error: unknown): boolean {
-  return (error as { code?: unknown }).code === '08P01';
-}
-
-/** In another encoding, an id with a character that it lacks would fail all look-ups that share the query. */
-async function requireUtf8(dataSource: DataSource): Promise<void> {
-  const [row] = await dataSource.query<{ server_encoding: string }[]>('SHOW server_encoding');
-  if (row?.server_encoding === 'UTF8') return;
-  await dataSource.destroy();
-  throw new Error(`its encoding is ${row?.server_encoding ?? 'unknown'}; it must be UTF8`);
 }
 
 function reason({ code = '', message }: NodeJS.ErrnoException): string {

@@ -1,15 +1,17 @@
-import { Module } from '@nestjs/common';
+import { Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions.js';
 import { Settings } from '../config/settings.js';
 import { connectService, serviceOptions } from './data-source.js';
 import { DatabaseServer } from './database-server.js';
+import { LookUps } from './look-ups.js';
 import { migrate, requireMigrated } from './migrate.js';
 
-/** Imported by TypeORM's module, so that Nest shuts it down later: an embedded server is released after its connections are closed. */
+/** Imported by TypeORM's module, so that Nest shuts it down later: connections are closed before an embedded server stops. */
 @Module({ providers: [DatabaseServer], exports: [DatabaseServer] })
 class DatabaseServerModule {}
 
+@Global()
 @Module({
   imports: [
     TypeOrmModule.forRootAsync({
@@ -32,6 +34,7 @@ class DatabaseServerModule {}
     }),
     DatabaseServerModule,
   ],
-  exports: [DatabaseServerModule],
+  providers: [LookUps],
+  exports: [LookUps],
 })
 export class DatabaseModule {}

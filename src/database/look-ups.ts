@@ -6,17 +6,14 @@ import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
 import { before, DeadlineError } from '../problems/deadline.js';
 import { STATEMENT_TIMEOUT_MS } from './data-source.js';
 
-/** For one look-up with the wait for a connection. Above the statement timeout, so that PostgreSQL cancels first and the connection stays. */
+/** For one look-up. Above the statement timeout, so that PostgreSQL cancels a slow one first and the connection survives. */
 const LIMIT_MS = 1_000;
 
-/** A statement that PostgreSQL keeps prepared on each connection, under its name. */
-export interface Statement {
-  readonly name: string;
-  readonly text: string;
-}
-
-/** A look-up is repeated once when its connection is lost. */
+/** The second attempt is for a lost connection. */
 const MAX_ATTEMPTS = 2;
+
+/** A statement that PostgreSQL keeps prepared on each connection, under its name. */
+export type Statement = Readonly<Record<'name' | 'text', string>>;
 
 /**
  * The queries of the request path, on TypeORM's pool, with a time limit. Their statements return one row for each question in
@@ -37,27 +34,23 @@ export class LookUps implements OnModuleInit {
   }
 
   /**
-   * Runs a statement.
+   * Runs a statement with the values of its parameters.
    *
-   * @param questions how many questions the parameters hold.
+   * @param count how many questions they hold.
    * @returns a row for each question, in their order.
    * @throws {Error} when PostgreSQL does not answer in time, refuses, or is in recovery.
    */
-  async rows<Row extends object>(
-    { name, text }: Statement,
-    parameters: readonly string[],
-    questions: number,
-  ): Promise<Row[]> {
+  async rows<Row extends object>({ name, text }: Statement, values: readonly string[], count: number): Promise<Row[]> {
     const deadline = performance.now() + LIMIT_MS;
     for (let attempt = 1; ; attempt++) {
       const client = await before(deadline, 'connection to PostgreSQL', this.pool.connect(), (late) => {
         late.release();
       });
       try {
-        const query = { ...(this.prepared && { name }), text, values: [...parameters] };
+        const query = { ...(this.prepared && { name }), text, values: [...values] };
         const { rows } = await before(deadline, 'answer from PostgreSQL', client.query<Row>(query));
         // After a failover, a new connection may lead to the primary.
-        if (rows.length !== questions) throw new Error('PostgreSQL is in recovery, a standby');
+        if (rows.length !== count) throw new Error('PostgreSQL is in recovery, a standby');
         client.release();
         return rows;
       } catch (error) {

@@ -9,10 +9,8 @@ const ADVISORY_LOCK = '7596778120156769889';
 const MIGRATIONS_TABLE = 'im_signature_migrations';
 
 /**
- * Applies the pending migrations, each in a transaction. Of processes that start together, one applies them.
- *
- * @param folder of the registrations, which are applied with the schema's migrations.
- * @returns the names of the applied migrations, in order.
+ * Applies the pending migrations of the schema and of the registrations in `folder`, each in a transaction. Of processes that
+ * start together, one applies them. @returns the names of the applied ones, in order.
  */
 export async function migrate(url: string, folder: string): Promise<string[]> {
   const applied = await withMigrations(url, folder, (dataSource) =>

@@ -15,9 +15,8 @@ export interface Change {
 }
 
 export interface NewRegistration {
-  /** What it does, as a part of the file's name: `register-app-shop`. */
+  /** A part of the file's name: `register-app-shop`. */
   readonly slug: string;
-  /** The apps that it changes. */
   readonly appIds: readonly string[];
   readonly comment: string;
   readonly changes: readonly Change[];
@@ -35,13 +34,7 @@ export function slugOf(id: string): string {
  * @param exact whether an update fails where the row does not have the values of `before`.
  * @returns undefined when the states are equal.
  */
-export function changeOf(
-  table: string,
-  key: readonly string[],
-  before?: Row,
-  after?: Row,
-  exact = false,
-): Change | undefined {
+export function changeOf(table: string, key: readonly string[], before?: Row, after?: Row, exact = false) {
   const row = after ?? before;
   if (row === undefined) return undefined;
   const equal = (state: Row, columns: readonly string[], separator: string) =>
@@ -70,8 +63,7 @@ function literal(value: unknown): string {
 }
 
 /**
- * Writes `<time>-<slug>.mjs` into a folder of registrations: JavaScript, so that applying it needs no build. Its time is later
- * than that of every other registration there, so that it runs after them.
+ * Writes `<time>-<slug>.mjs`: JavaScript, so that applying it needs no build, and later than all others, so that it runs last.
  *
  * @returns its path from the current folder.
  */
@@ -84,6 +76,11 @@ export async function writeRegistration(folder: string, registration: NewRegistr
 }
 
 function sourceOf({ slug, appIds, comment, changes }: NewRegistration, time: number): string {
+  let [up, down] = ['', ''];
+  for (const change of changes) {
+    up += queryOf(change.up, change.exact);
+    down = queryOf(change.down, change.exact) + down;
+  }
   const name = slug.replace(/(?:^|-)([A-Za-z0-9])/g, (_, letter: string) => letter.toUpperCase());
   return `// @ts-check
 ${appIds.map(aboutLine).join('')}
@@ -95,14 +92,11 @@ ${appIds.map(aboutLine).join('')}
 export class ${name}${time} {
   /** @param {import('typeorm').QueryRunner} queryRunner */
   async up(queryRunner) {
-${changes.map(({ up, exact }) => queryOf(up, exact)).join('')}  }
+${up}  }
 
   /** @param {import('typeorm').QueryRunner} queryRunner */
   async down(queryRunner) {
-${changes
-  .map(({ down, exact }) => queryOf(down, exact))
-  .reverse()
-  .join('')}  }
+${down}  }
 }
 ${changes.some(({ exact }) => exact) ? REQUIRE_ONE : ''}`;
 }
@@ -125,7 +119,7 @@ function aboutLine(appId: string): string {
   return `// About the app ${JSON.stringify(appId).replace(/[\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16)}`)}.\n`;
 }
 
-/** The classes of the registrations in a folder. @throws {Error} that names the file which cannot be loaded. */
+/** The classes of the registrations in a folder. @throws {Error} that names a file which cannot be loaded. */
 export async function loadRegistrations(folder: string): Promise<(new () => MigrationInterface)[]> {
   const classes: (new () => MigrationInterface)[] = [];
   for (const file of await registrations(folder)) {
@@ -141,11 +135,7 @@ export async function loadRegistrations(folder: string): Promise<(new () => Migr
   return classes;
 }
 
-/**
- * The file of the first registration that the database lacks, of those that change an app where its id is given.
- *
- * @param applied the names of the applied migrations.
- */
+/** The first file that is not among the `applied` migrations, of those that change the app where an id is given. */
 export async function firstUnapplied(folder: string, applied: readonly string[], appId?: string) {
   for (const file of await registrations(folder)) {
     if (applied.some((name) => name.endsWith(file.slice(0, 13)))) continue;
