@@ -23,7 +23,7 @@ describe('a request that is none', () => {
       socket.resume();
       await once(socket, 'end');
       expect(await service.connections()).toBe(1);
-      await vi.waitUntil(async () => (await service.connections()) === 0, { timeout: 10_000 });
+      await vi.waitUntil(async () => (await service.connections()) === 0, { timeout: 30_000 });
       socket.destroy();
     },
   );

@@ -41,7 +41,7 @@ async function waiting(count: number): Promise<void> {
   await vi.waitUntil(
     async () => (await database.query('SELECT FROM pg_locks WHERE NOT granted')).length === count,
     {
-      timeout: 10_000,
+      timeout: 30_000,
     },
   );
 }
@@ -67,7 +67,7 @@ async function fillPool(): Promise<void> {
     }
   });
   expect(await Promise.all(answers)).toEqual(Array(POOL_SIZE).fill(200));
-  await vi.waitUntil(async () => (await connections()).length === POOL_SIZE, { timeout: 10_000 });
+  await vi.waitUntil(async () => (await connections()).length === POOL_SIZE, { timeout: 30_000 });
 }
 
 describe('connections that went dead without a word', () => {
@@ -149,7 +149,7 @@ describe('REQUEST_TIMEOUT_MS', () => {
   it('bounds what a request waits for as a whole, and the refusal comes while it waits', async () => {
     const impatient = await startService({ REQUEST_TIMEOUT_MS: '50' });
     const url = `${impatient.url}/signature/login/1/alice`;
-    await vi.waitUntil(async () => (await fetch(url)).ok, { timeout: 10_000 });
+    await vi.waitUntil(async () => (await fetch(url)).ok, { timeout: 30_000 });
     await impatient.database.query('BEGIN; LOCK client_bans');
     const problem = (await (await fetch(url)).json()) as ProblemDetails;
     expect(problem).toMatchObject({ code: 'unavailable', detail: 'The answer was not ready in time.' });

@@ -1,9 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { DEMO_MASTER_KEY } from '../src/apps/demo-apps.js';
 import { masterKeyPurpose, seal } from '../src/apps/sealing.js';
@@ -17,6 +19,9 @@ import { type Answer, hmac, messageOf } from './support/signature.js';
 
 const MAIN = 'src/main.js';
 const CLI = 'src/cli/main.js';
+/** Far longer than it takes. */
+const EVENTUALLY = { timeout: 30_000 };
+const IN_A_NEW_FOLDER = 'in a new folder';
 const READY = /Ready on (http:[\w./:-]+)/;
 
 let folder: string;
@@ -45,14 +50,33 @@ function start(env: Record<string, string>): Program {
 /** Commands of all processes whose command line names the folder. */
 async function processesOn(path: string): Promise<string[]> {
   const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && name !== String(process.pid));
-  const commands = await Promise.all(
-    ids.map((id) => readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '')),
-  );
+  const commands = await Promise.all(ids.map((id) => readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '')));
   return commands.filter((command) => command.includes(path));
 }
 
 describe('without any setting', () => {
-  it('starts with demo apps, and the line on the console gets a signature', async () => {
+  /** The data of a service that has started, and ended, once. */
+  let data: string;
+
+  beforeAll(async () => {
+    data = await mkdtemp(join(tmpdir(), 'im-signature-start-data-'));
+    await chmod(data, 0o755);
+    const service = run(MAIN, { PORT: '0', DATA_DIR: data });
+    await service.prints(READY);
+    service.process.kill('SIGTERM');
+    expect(await service.ends()).toBe(0);
+  });
+
+  afterAll(() => rm(data, { recursive: true }));
+
+  beforeEach(async ({ task }) => {
+    // With owners and modes.
+    if (!task.name.startsWith(IN_A_NEW_FOLDER)) {
+      await promisify(execFile)('cp', ['-a', data, join(folder, 'data')]);
+    }
+  });
+
+  it(`${IN_A_NEW_FOLDER} starts with demo apps, and the line on the console gets a signature`, async () => {
     const service = start({});
     const [, address] = await service.prints(/^\s+curl (http:\S+)$/m);
     const response = await fetch(address ?? '');
@@ -79,18 +103,15 @@ describe('without any setting', () => {
     expect(service.output()).toContain('so that anyone can log in as anyone (2): 1, 2\n');
   });
 
-  it.each(['SIGINT', 'SIGTERM'] as const)(
-    '%s ends it with code 0 and leaves no process behind',
-    async (signal) => {
-      const service = start({});
-      await service.prints(READY);
-      expect(await processesOn(folder)).not.toEqual([]);
-      service.process.kill(signal);
-      expect(await service.ends()).toBe(0);
-      expect(await processesOn(folder)).toEqual([]);
-      expect(service.stderr()).toBe('');
-    },
-  );
+  it.each(['SIGINT', 'SIGTERM'] as const)('%s ends it with code 0 and leaves no process behind', async (signal) => {
+    const service = start({});
+    await service.prints(READY);
+    expect(await processesOn(folder)).not.toEqual([]);
+    service.process.kill(signal);
+    expect(await service.ends()).toBe(0);
+    expect(await processesOn(folder)).toEqual([]);
+    expect(service.stderr()).toBe('');
+  });
 
   it('after kill -9 the next start has the data, its key included', async () => {
     const first = start({});
@@ -114,15 +135,13 @@ describe('without any setting', () => {
   it('ends, and says so, when its PostgreSQL is killed', async () => {
     const service = start({});
     await service.prints(READY);
-    const [pid = ''] = (await readFile(join(folder, 'data', 'postgres', 'postmaster.pid'), 'utf8')).split(
-      '\n',
-    );
+    const [pid = ''] = (await readFile(join(folder, 'data', 'postgres', 'postmaster.pid'), 'utf8')).split('\n');
     process.kill(Number(pid), 'SIGKILL');
     await service.prints(/The embedded PostgreSQL has ended/);
     expect(await service.ends()).toBe(1);
   });
 
-  it('in production makes no demo app', async () => {
+  it(`${IN_A_NEW_FOLDER} makes no demo app in production`, async () => {
     const service = start({ NODE_ENV: 'production' });
     const [, url] = await service.prints(READY);
     expect((await fetch(`${url ?? ''}/signature/login/1/a`)).status).toBe(404);
@@ -135,9 +154,7 @@ describe('without any setting', () => {
     await first.ends();
     const second = start({ SECRETS_KEY: randomBytes(32).toString('base64') });
     expect(await second.ends()).toBe(1);
-    expect(second.stderr()).toMatch(
-      /^im-signature did not start\. SECRETS_KEY: decrypts no app's master key; .*\n$/,
-    );
+    expect(second.stderr()).toMatch(/^im-signature did not start\. SECRETS_KEY: decrypts no app's master key; .*\n$/);
   });
 });
 
@@ -150,7 +167,7 @@ describe('with a DATABASE_URL', () => {
   const latin1 = `im_signature_latin1_${randomUUID().replaceAll('-', '')}`;
 
   beforeAll(async () => {
-    database = await makeDatabase('empty');
+    database = await makeDatabase('migrated');
     silent = await proxyTo(database.url);
     silent.stopForwarding();
     await administer(
@@ -167,29 +184,31 @@ describe('with a DATABASE_URL', () => {
   });
 
   it('asks to be migrated first, and then starts without any demo app', async () => {
-    const early = start(env);
+    const empty = await makeDatabase('empty');
+    const settings = { ...env, DATABASE_URL: empty.url };
+    const early = start(settings);
     expect(await early.ends()).toBe(1);
     const built = await readdir(join(DIST, 'migrations'));
     const all = built.filter((name) => name.endsWith('.js')).length;
     expect(early.stderr()).toMatch(
-      new RegExp(
-        `^im-signature did not start\\. the database lacks ${all} migration\\(s\\), .*npm run migrate"\\n$`,
-      ),
+      new RegExp(`^im-signature did not start\\. the database lacks ${all} migration\\(s\\), .*npm run migrate"\\n$`),
     );
 
-    const migration = run(CLI, env, ['migrate']);
+    const migration = run(CLI, settings, ['migrate']);
     expect(await migration.ends()).toBe(0);
     expect(migration.output()).toMatch(/^applied CreateApps/);
 
-    const service = start(env);
+    const service = start(settings);
     const [, url] = await service.prints(READY);
     expect((await fetch(`${url ?? ''}/signature/login/1/a`)).status).toBe(404);
     expect(service.output()).not.toContain('curl');
     await expect(stat(join(folder, 'data'))).rejects.toThrow('ENOENT');
+    service.process.kill('SIGTERM');
+    await service.ends();
+    await empty.drop();
   });
 
   it('logs why it could not answer, under the id it gave the caller', async () => {
-    await run(CLI, env, ['migrate']).ends();
     const service = start(env);
     const [, url = ''] = await service.prints(READY);
     await database.query('ALTER TABLE apps RENAME TO apps_away');
@@ -201,7 +220,6 @@ describe('with a DATABASE_URL', () => {
   });
 
   it('names an app whose key does not open, and starts for the others', async () => {
-    await run(CLI, env, ['migrate']).ends();
     await database.query(
       `INSERT INTO apps (app_id, name, identity) VALUES ('broken', 'x', 'none'), ('good', 'x', 'none')`,
     );
@@ -264,22 +282,20 @@ describe('with a DATABASE_URL', () => {
 
   it('lets the answer that is under way end, and the connection with it', async () => {
     const migrated = await makeDatabase('migrated');
-    await migrated.query(
-      `INSERT INTO apps (app_id, name, identity, disabled) VALUES ('1', 'An app', 'none', true)`,
-    );
+    await migrated.query(`INSERT INTO apps (app_id, name, identity, disabled) VALUES ('1', 'An app', 'none', true)`);
     const service = start({ ...env, DATABASE_URL: migrated.url });
     const [, url = ''] = await service.prints(READY);
     await migrated.query('BEGIN; LOCK apps');
     const answer = fetch(`${url}/signature/login/1/a`);
-    await vi.waitUntil(
-      async () => (await migrated.query('SELECT FROM pg_locks WHERE NOT granted')).length > 0,
-    );
+    await vi.waitUntil(async () => (await migrated.query('SELECT FROM pg_locks WHERE NOT granted')).length > 0);
     service.process.kill('SIGTERM');
-    await vi.waitUntil(() =>
-      fetch(url).then(
-        () => false,
-        () => true,
-      ),
+    await vi.waitUntil(
+      () =>
+        fetch(url).then(
+          () => false,
+          () => true,
+        ),
+      EVENTUALLY,
     );
     await migrated.query('COMMIT');
     const { status, headers } = await answer;
@@ -289,21 +305,13 @@ describe('with a DATABASE_URL', () => {
   });
 
   it.each<[string, () => Record<string, string>, RegExp]>([
-    [
-      'no SECRETS_KEY',
-      () => ({ DATABASE_URL: env.DATABASE_URL ?? '' }),
-      /SECRETS_KEY: is required with DATABASE_URL/,
-    ],
+    ['no SECRETS_KEY', () => ({ DATABASE_URL: env.DATABASE_URL ?? '' }), /SECRETS_KEY: is required with DATABASE_URL/],
     [
       'a malformed SECRETS_KEY',
       () => ({ ...env, SECRETS_KEY: 'short' }),
       /SECRETS_KEY: entry 1: not the base64 of 32 bytes/,
     ],
-    [
-      'a malformed DATABASE_URL',
-      () => ({ ...env, DATABASE_URL: 'localhost' }),
-      /DATABASE_URL: must have the form/,
-    ],
+    ['a malformed DATABASE_URL', () => ({ ...env, DATABASE_URL: 'localhost' }), /DATABASE_URL: must have the form/],
     [
       'a DATABASE_URL where nobody answers',
       () => ({ ...env, DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/im' }),
@@ -337,7 +345,6 @@ describe('with a DATABASE_URL', () => {
     const other = createServer().listen(0, '127.0.0.1');
     await once(other, 'listening');
     const PORT = String((other.address() as AddressInfo).port);
-    await run(CLI, env, ['migrate']).ends();
     const service = start({ ...env, PORT });
     expect(await service.ends()).toBe(1);
     expect(service.output()).toBe(

@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import type { DataSource } from 'typeorm';
 import type { AppRecords } from '../apps/app-records.js';
+import type { AppRegistrations } from '../apps/app-registrations.js';
 import type { SealingKeys } from '../config/secrets-key.js';
 import type { Settings } from '../config/settings.js';
 import type { Io } from './io.js';
@@ -9,7 +10,7 @@ import type { Io } from './io.js';
 export interface Admin {
   readonly dataSource: DataSource;
   readonly apps: AppRecords;
-  readonly settings: Settings;
+  readonly registrations: AppRegistrations;
   readonly sealingKeys: SealingKeys;
   /** Works on a connection outside the pool, for COPY. */
   readonly withOwnConnection: <T>(work: (client: Client) => Promise<T>) => Promise<T>;
@@ -37,13 +38,15 @@ export async function withAdmin<T>(io: Io, work: (admin: Admin) => Promise<T>): 
   return withDatabaseUrl(io, async (url, settings) => {
     const { adminOptions, connect, withOwnConnection } = await import('../database/data-source.js');
     const { APP_ENTITIES, AppRecords } = await import('../apps/app-records.js');
+    const { AppRegistrations } = await import('../apps/app-registrations.js');
     const { loadOrCreateSealingKeys } = await import('../config/secrets-key.js');
     const dataSource = await connect({ ...adminOptions(url), entities: APP_ENTITIES });
+    const apps = new AppRecords(dataSource);
     try {
       return await work({
         dataSource,
-        apps: new AppRecords(dataSource),
-        settings,
+        apps,
+        registrations: new AppRegistrations(dataSource, apps, settings.migrationsDir),
         sealingKeys: settings.sealingKeys ?? loadOrCreateSealingKeys(settings.dataDir),
         withOwnConnection: (onClient) => withOwnConnection(url, onClient),
       });

@@ -33,25 +33,36 @@ export class Io {
     this.print(this.colour('green', text));
   }
 
+  /** What comes after a registration is written. @param file its path. */
+  printWritten(file: string): void {
+    this.printSuccess(`wrote ${file}`);
+    this.print(
+      'Next: read it, commit it and have it reviewed. "npm run migrate" applies it, "im-signature migrate --revert" reverts it.',
+    );
+  }
+
   printJson(value: unknown): void {
     this.print(JSON.stringify(value, null, 2));
   }
 
-  /** Prints rows under the headings, or, for a script, the objects the rows were made from. */
-  printTable<Row>(
+  /** Prints rows under the names of their fields, or as JSON. @param view a row as people see it. */
+  printTable<Row extends object>(
     rows: readonly Row[],
-    columns: Record<string, (row: Row) => Cell>,
     { json }: OutputOptions = {},
+    view: (row: Row) => object = (row) => row,
   ): void {
     if (json) {
       this.printJson(rows);
       return;
     }
-    const table = new Table({
-      head: Object.keys(columns).map((name) => this.colour('bold', name)),
-      style: { head: [], border: [], compact: true },
-    });
-    for (const row of rows) table.push(Object.values(columns).map((column) => this.cell(column(row))));
+    const [first, ...others] = rows.map((row) => Object.entries(view(row)) as [string, Cell][]);
+    if (first === undefined) {
+      this.print('none');
+      return;
+    }
+    const head = first.map(([name]) => this.colour('bold', name));
+    const table = new Table({ head, style: { head: [], border: [], compact: true } });
+    for (const row of [first, ...others]) table.push(row.map(([, value]) => this.cell(value)));
     this.print(table.toString());
   }
 

@@ -1,6 +1,13 @@
+import { DeadlineError } from '../problems/deadline.js';
+
+/** Milliseconds that a question waits for its batch. Later its request is refused before the answer, and an overload would not end. */
+const MAX_WAIT = 500;
+
 interface Waiting<Question, Answer> {
   readonly question: Question;
   readonly weight: number;
+  /** By `performance.now()`. */
+  readonly since: number;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -24,9 +31,10 @@ export class Batches<Question, Answer> {
 
   constructor(private readonly options: BatchOptions<Question, Answer>) {}
 
+  /** @throws {DeadlineError} when no batch has room for the question within half a second. */
   ask(question: Question, weight = 1): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ question, weight, resolve, reject });
+      this.waiting.push({ question, weight, since: performance.now(), resolve, reject });
       this.schedule();
     });
   }
@@ -36,8 +44,10 @@ export class Batches<Question, Answer> {
     this.scheduled = true;
     setImmediate(() => {
       this.scheduled = false;
+      const batch = this.nextBatch();
+      if (batch.length === 0) return;
       this.inFlight++;
-      void this.answer(this.nextBatch()).finally(() => {
+      void this.answer(batch).finally(() => {
         this.inFlight--;
         this.schedule();
       });
@@ -46,9 +56,18 @@ export class Batches<Question, Answer> {
   }
 
   private nextBatch(): Waiting<Question, Answer>[] {
+    this.refuseLate();
     let weight = 0;
     const end = this.waiting.findIndex((one, i) => (weight += one.weight) > this.options.maxWeight && i > 0);
     return this.waiting.splice(0, end === -1 ? this.waiting.length : end);
+  }
+
+  private refuseLate(): void {
+    const earliest = performance.now() - MAX_WAIT;
+    const inTime = this.waiting.findIndex(({ since }) => since >= earliest);
+    if (inTime === 0) return;
+    const late = this.waiting.splice(0, inTime === -1 ? this.waiting.length : inTime);
+    for (const { reject } of late) reject(new DeadlineError('free query'));
   }
 
   private async answer(batch: readonly Waiting<Question, Answer>[]): Promise<void> {

@@ -5,10 +5,16 @@ import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/Postgres
 const CONNECT_TIMEOUT_MS = 2_000;
 
 /** PostgreSQL cancels a look-up after this time: below the second after which its result is too old. */
-export const STATEMENT_TIMEOUT_MS = 800;
+const STATEMENT_TIMEOUT_MS = 800;
 
-/** Prepared statements keep their plan while tables grow: it must not be a sequential scan, which fits an empty table. */
-const SESSION = `-c statement_timeout=${STATEMENT_TIMEOUT_MS} -c enable_seqscan=off`;
+/** A setting that only a session of its own has: a pooler refuses or drops session options. */
+export const OWN_SESSION = 'im_signature.own_session';
+
+/**
+ * Prepared statements keep their plan while tables grow: it must not be a sequential scan, which fits an empty table.
+ * Compiling a look-up (jit) takes longer than running it.
+ */
+const SESSION = `-c statement_timeout=${STATEMENT_TIMEOUT_MS} -c enable_seqscan=off -c jit=off -c ${OWN_SESSION}=on`;
 
 /** Shorter than networks keep idle connections. */
 const KEEP_ALIVE_DELAY_MS = 10_000;

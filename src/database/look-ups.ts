@@ -4,13 +4,15 @@ import { DatabaseError as PostgresError, type Pool, type PoolClient } from 'pg';
 import { DataSource } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
 import { before, DeadlineError } from '../problems/deadline.js';
-import { STATEMENT_TIMEOUT_MS } from './data-source.js';
+import { OWN_SESSION } from './data-source.js';
 
-/** For one look-up. Above the statement timeout, so that PostgreSQL cancels a slow one first and the connection survives. */
-const LIMIT_MS = 1_000;
+/** Milliseconds for a connection, and for an answer: above the statement timeout, so that PostgreSQL cancels and the connection stays. */
+const LIMIT = 1_000;
 
 /** The second attempt is for a lost connection. */
 const MAX_ATTEMPTS = 2;
+
+const UNPREPARED = 'PostgreSQL is reached through a pooler: statements are not prepared.';
 
 /** A statement that PostgreSQL keeps prepared on each connection, under its name. */
 export type Statement = Readonly<Record<'name' | 'text', string>>;
@@ -26,11 +28,12 @@ export class LookUps implements OnModuleInit {
 
   constructor(private readonly dataSource: DataSource) {}
 
-  /** A pooler that drops the session's statement timeout, as PgBouncer does, may not keep prepared statements either. */
+  /** A pooler that drops the options of a session, as PgBouncer does, may not keep prepared statements either. */
   async onModuleInit(): Promise<void> {
-    const [row] = await this.dataSource.query<{ statement_timeout: string }[]>('SHOW statement_timeout');
-    this.prepared = row?.statement_timeout === `${STATEMENT_TIMEOUT_MS}ms`;
-    if (!this.prepared) this.logger.log('PostgreSQL is reached through a pooler: statements are not prepared.');
+    const sql = 'SELECT current_setting($1, true) AS own';
+    const [row] = await this.dataSource.query<{ own: string | null }[]>(sql, [OWN_SESSION]);
+    this.prepared = row?.own === 'on';
+    if (!this.prepared) this.logger.log(UNPREPARED);
   }
 
   /**
@@ -41,20 +44,23 @@ export class LookUps implements OnModuleInit {
    * @throws {Error} when PostgreSQL does not answer in time, refuses, or is in recovery.
    */
   async rows<Row extends object>({ name, text }: Statement, values: readonly string[], count: number): Promise<Row[]> {
-    const deadline = performance.now() + LIMIT_MS;
     for (let attempt = 1; ; attempt++) {
-      const client = await before(deadline, 'connection to PostgreSQL', this.pool.connect(), (late) => {
+      const connecting = before(performance.now() + LIMIT, 'connection to PostgreSQL', this.pool.connect(), (late) => {
         late.release();
       });
+      const client = await connecting;
       try {
         const query = { ...(this.prepared && { name }), text, values: [...values] };
-        const { rows } = await before(deadline, 'answer from PostgreSQL', client.query<Row>(query));
+        const { rows } = await before(performance.now() + LIMIT, 'answer from PostgreSQL', client.query<Row>(query));
         // After a failover, a new connection may lead to the primary.
         if (rows.length !== count) throw new Error('PostgreSQL is in recovery, a standby');
         client.release();
         return rows;
       } catch (error) {
-        if (error instanceof PostgresError && !endsConnection(error)) {
+        if (error instanceof PostgresError && isPreparedElsewhere(error)) {
+          this.prepared = false;
+          this.logger.warn(UNPREPARED);
+        } else if (error instanceof PostgresError && !endsConnection(error)) {
           client.release();
           throw error;
         }
@@ -78,6 +84,11 @@ export class LookUps implements OnModuleInit {
 /** Whether PostgreSQL rejected a value (class 22 of its error codes). */
 export function isDataFault(error: unknown): boolean {
   return error instanceof PostgresError && error.code?.startsWith('22') === true;
+}
+
+/** `invalid_sql_statement_name`, `duplicate_prepared_statement`: a pooler gave the session to another server, or another client. */
+function isPreparedElsewhere({ code }: PostgresError): boolean {
+  return code === '26000' || code === '42P05';
 }
 
 /** Whether PostgreSQL shut down (class 57P of its error codes) or the connection failed (08). */

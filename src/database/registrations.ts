@@ -84,17 +84,19 @@ function sourceOf({ slug, appIds, comment, changes }: NewRegistration, time: num
   const name = slug.replace(/(?:^|-)([A-Za-z0-9])/g, (_, letter: string) => letter.toUpperCase());
   return `// @ts-check
 ${appIds.map(aboutLine).join('')}
+/** @import { MigrationInterface, QueryRunner } from 'typeorm' */
+
 /**
  * ${comment}
  *
- * @implements {import('typeorm').MigrationInterface}
+ * @implements {MigrationInterface}
  */
 export class ${name}${time} {
-  /** @param {import('typeorm').QueryRunner} queryRunner */
+  /** @param {QueryRunner} queryRunner */
   async up(queryRunner) {
 ${up}  }
 
-  /** @param {import('typeorm').QueryRunner} queryRunner */
+  /** @param {QueryRunner} queryRunner */
   async down(queryRunner) {
 ${down}  }
 }

@@ -1,10 +1,9 @@
 /**
  * The client id in a token's claims.
  *
- * @param claim a claim's name, or a path with dots into objects; a claim whose name is the whole text comes first, since
- *   names may hold dots themselves (RFC 7519, section 4.2, lets them be URIs).
- * @returns the claim's text, or a whole number's decimal text; undefined when the claim is missing or anything else. Numbers that
- *   JavaScript cannot hold exactly are anything else: two different ones would look alike.
+ * @param claim a claim's name, which may hold dots (RFC 7519, section 4.2), or else a path with dots into objects.
+ * @returns a string as it is, a whole number as decimal text; undefined when the claim is missing or anything else. Numbers that
+ *   JavaScript cannot hold exactly do not count: two of them could become one id.
  */
 export function clientIdIn(claims: object, claim: string): string | undefined {
   const path = Object.hasOwn(claims, claim) ? [claim] : claim.split('.');
@@ -14,8 +13,6 @@ export function clientIdIn(claims: object, claim: string): string | undefined {
 }
 
 function member(of: unknown, name: string): unknown {
-  if (typeof of !== 'object' || of === null || Array.isArray(of) || !Object.hasOwn(of, name)) {
-    return undefined;
-  }
-  return (of as Record<string, unknown>)[name];
+  if (typeof of !== 'object' || of === null || Array.isArray(of)) return undefined;
+  return Object.hasOwn(of, name) ? (of as Record<string, unknown>)[name] : undefined;
 }

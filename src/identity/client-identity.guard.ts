@@ -7,7 +7,7 @@ import { before } from '../problems/deadline.js';
 import { ProblemError } from '../problems/problem-error.js';
 import { TokenVerifier } from './token-verifier.js';
 
-/** No honest token comes near it; the rest is not worth the time to look at. */
+/** Longer tokens are rejected unparsed. */
 const MAX_TOKEN_BYTES = 8 * 1024;
 
 /** RFC 6750, section 2.1. The scheme's case does not matter (RFC 9110, section 11.1). */
@@ -16,13 +16,11 @@ const BEARER = /^bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 /** An HTTP request that names an app and a client. */
 export interface IdentifiedRequest extends FastifyRequest {
   params: { readonly app_id?: string | undefined; readonly client_id?: string | undefined };
-  /** When it is refused if it is not answered yet, by `performance.now()`. */
-  deadline: number;
-  /** Set by `ClientIdentityGuard`: the app, whose proof of identity the caller has given. */
+  /** Set by `ClientIdentityGuard`. */
   app: SigningApp;
 }
 
-/** Lets a request through when its app is registered, and the caller has proven to be the client or the app asks for no proof. */
+/** Requires a registered app and, unless the app is open to everyone, a token of the client in the path. */
 @Injectable()
 export class ClientIdentityGuard implements CanActivate {
   constructor(
@@ -30,75 +28,62 @@ export class ClientIdentityGuard implements CanActivate {
     private readonly verifier: TokenVerifier,
   ) {}
 
-  /** Answers at once when the app and the token are cached: a promise would cost more than the check. */
+  /** Synchronous when the app and the token are cached: a promise would cost more than the check. */
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const request = context.switchToHttp().getRequest<IdentifiedRequest>();
-    const app = this.registry.find(request.params.app_id ?? '');
-    const identified =
-      app instanceof Promise
-        ? app.then((found) => this.identify(request, found))
-        : this.identify(request, app);
-    return identified instanceof Promise
-      ? before(request.deadline, 'proof of identity', identified)
-      : identified;
+    const identified = this.identify(request, this.registry.find(request.params.app_id ?? ''));
+    if (!(identified instanceof Promise)) return identified;
+    return before(request.deadline, 'proof of identity', identified);
   }
 
-  private identify(request: IdentifiedRequest, app: SigningApp): boolean | Promise<boolean> {
+  private identify(
+    request: IdentifiedRequest,
+    app: SigningApp | Promise<SigningApp>,
+  ): boolean | Promise<boolean> {
+    if (app instanceof Promise) return app.then((found) => this.identify(request, found));
     request.app = app;
     if (app.identity === 'none') return true;
-    const proven = this.verifier.clientId(app, bearerToken(request.raw));
-    return proven instanceof Promise
-      ? this.identifyLater(request, app, proven)
-      : requireClient(request, proven);
+    const clientId = this.verifier.clientId(app, bearerToken(request.raw));
+    return clientId instanceof Promise
+      ? this.identifyLater(request, app, clientId)
+      : requireClient(request, clientId);
   }
 
-  /** What had to wait, for the issuer's keys perhaps, is concluded by the app as it is then. */
+  /** The app may change while the issuer's keys are awaited: then the token is verified again. */
   private async identifyLater(
     request: IdentifiedRequest,
     app: SigningApp,
-    proving: Promise<string>,
+    clientId: Promise<string>,
   ): Promise<boolean> {
-    const [outcome] = await Promise.allSettled([proving]);
+    await Promise.allSettled([clientId]);
     const current = await this.registry.find(app.appId);
-    if (current !== app) return this.identify(request, current);
-    if (outcome.status === 'rejected') throw outcome.reason;
-    return requireClient(request, outcome.value);
+    return current === app ? requireClient(request, await clientId) : this.identify(request, current);
   }
 }
 
 /**
  * The token of a request's `Authorization: Bearer …`.
  *
- * @throws {ProblemError} `identity_required` without a bearer token; `identity_invalid` when there is more than one header, or the token is malformed
- *   or too long.
+ * @throws {ProblemError} `identity_required` without a bearer token; `identity_invalid` when the header is repeated, or the token is
+ *   malformed or longer than 8 KiB.
  */
-export function bearerToken({
-  headers,
-  rawHeaders,
-}: Pick<IncomingMessage, 'headers' | 'rawHeaders'>): string {
-  // Node keeps the first of several, another server in the way may have looked at the last.
+export function bearerToken(request: Pick<IncomingMessage, 'headers' | 'rawHeaders'>): string {
+  const { rawHeaders } = request;
+  const { authorization } = request.headers;
+  // Node keeps the first, a proxy may have checked the last.
   if (rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'authorization').length > 1) {
     throw new ProblemError('identity_invalid', 'There is more than one Authorization header.');
   }
-  const { authorization } = headers;
   if (authorization === undefined || !/^bearer(?: |$)/i.test(authorization)) {
-    throw new ProblemError(
-      'identity_required',
-      'The app asks for "Authorization: Bearer" with a token of the client.',
-    );
+    throw new ProblemError('identity_required', 'The app asks for "Authorization: Bearer" with a token.');
   }
   const token = BEARER.exec(authorization)?.[1];
-  if (token === undefined || token.length > MAX_TOKEN_BYTES) {
-    throw new ProblemError(
-      'identity_invalid',
-      `The token is malformed, or longer than ${MAX_TOKEN_BYTES} bytes.`,
-    );
-  }
-  return token;
+  if (token !== undefined && token.length <= MAX_TOKEN_BYTES) return token;
+  throw new ProblemError('identity_invalid', `The token is malformed or exceeds ${MAX_TOKEN_BYTES} bytes.`);
 }
 
-/** Ids are compared as given: neither case nor Unicode form is evened out. */
-function requireClient({ params }: IdentifiedRequest, proven: string): true {
-  if (proven === params.client_id) return true;
+/** Ids are compared code unit by code unit, without case folding or Unicode normalisation. */
+function requireClient({ params }: IdentifiedRequest, clientId: string): true {
+  if (clientId === params.client_id) return true;
   throw new ProblemError('identity_mismatch', 'The token is for another client than the one in the path.');
 }

@@ -1,32 +1,26 @@
 import { SettingsError } from '../config/settings.js';
 
-/** What stopped a start or a command, as lines for who called it: what is wrong and, where it is known, how to mend it. */
+/** Why a start or a command failed, as lines for its caller: each names the fault and, where it is known, the remedy. */
 export function startErrorLines(thrown: unknown): string[] {
   if (thrown instanceof SettingsError) return [...thrown.faults];
-  const error: NodeJS.ErrnoException = thrown instanceof Error ? thrown : new Error(String(thrown));
-  return [explain(error) ?? error.message];
+  return [explain(thrown instanceof Error ? thrown : new Error(String(thrown)))];
 }
 
-function explain({
-  code,
-  message,
-  syscall,
-  path,
-  detail,
-}: NodeJS.ErrnoException & { detail?: string }): string | undefined {
+function explain(error: NodeJS.ErrnoException & { detail?: string }): string {
+  const { code, message, syscall, path = 'a file', detail = message } = error;
   if (syscall === 'listen') return `PORT: cannot listen (${message})`;
   switch (code) {
     case '42P01':
       return 'the database has no tables of this service yet: run "npm run migrate"';
-    // A foreign key is in the way: PostgreSQL names the row and the table that still refers to it.
+    // Rows of another table still refer to this one; the detail names them.
     case '23001':
     case '23503':
-      return `refused: ${detail ?? message}`;
+      return `refused: ${detail}`;
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
-      return `${path ?? 'a file'} cannot be written (${code})`;
+      return `${path} cannot be written (${code})`;
     default:
-      return undefined;
+      return message;
   }
 }

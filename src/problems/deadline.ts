@@ -1,6 +1,13 @@
 import { ProblemError } from './problem-error.js';
 
-/** What is waited for is not there in time; for the log, `cause` says what it is. */
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** When the request is refused if it is not answered yet, by `performance.now()`. */
+    deadline: number;
+  }
+}
+
+/** Some work was not done in time; `cause` names it for the log. */
 export class DeadlineError extends ProblemError {
   constructor(what: string) {
     super('unavailable', 'The answer was not ready in time.', { cause: new Error(`No ${what} in time`) });
@@ -8,11 +15,11 @@ export class DeadlineError extends ProblemError {
 }
 
 /**
- * Waits for some work, and no longer than to a deadline; the work itself goes on.
+ * Waits for some work until a deadline; the work itself goes on.
  *
  * @param deadline by `performance.now()`.
- * @param what the work is to bring, for the log.
- * @param late what becomes of a result that comes after the deadline.
+ * @param what the work brings, for the log.
+ * @param late takes a result that comes after the deadline.
  * @throws {DeadlineError} as soon as the deadline has passed.
  */
 export function before<T>(

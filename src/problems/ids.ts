@@ -1,17 +1,17 @@
 import { ProblemError, type ProblemCode } from './problem-error.js';
 
-/** `clientId` is at most 64 characters in the LeanCloud documents; all ids share the limit. A character is a Unicode code point. */
+/** In Unicode code points: the limit of `clientId` in the LeanCloud documents, here for all ids. */
 export const MAX_ID_LENGTH = 64;
 
 /** In `u` mode `\p{Cc}` is a control character and `\p{Cs}` only a surrogate without its other half. */
 const ID = new RegExp(String.raw`^[^:\p{Cc}\p{Cs}]{1,${MAX_ID_LENGTH}}$`, 'u');
 
-/** Whether a text may be an app's, a client's, a conversation's or a member's id. It is taken as given, never normalised. */
+/** Whether a text may be the id of an app, a client, a conversation or a member. It is never normalised. */
 export function isId(text: string): boolean {
   return ID.test(text);
 }
 
-/** Which rule the text breaks, to be read after "The client id"; only for a text that is no id. */
+/** The rule that a text breaks which is no id, worded to follow "The client id". */
 export function idFault(text: string): string {
   if (text === '') return 'is empty';
   // The signed message joins its parts with ":" and has no escaping: "a:b" could pass for two ids.

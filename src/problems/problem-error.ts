@@ -1,7 +1,4 @@
-/**
- * Every refusal this service can give: its code, its status and its title.
- * The codes are part of the contract; clients branch on them, so they never change their meaning.
- */
+/** Every refusal of this service, by its code. Clients branch on the codes: their meaning never changes. */
 export const PROBLEMS = {
   invalid_app_id: { status: 400, title: 'The app id breaks the rules for ids' },
   invalid_client_id: { status: 400, title: 'The client id breaks the rules for ids' },
@@ -30,10 +27,7 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS;
 
-/** Seconds a client is asked to wait before it tries again. */
-const RETRY_AFTER_SECONDS = 1;
-
-/** A refusal with a code of the contract. `detail` reaches the client: it holds no token, no key and no stack. */
+/** A refusal. `detail` reaches the client: it holds no token, no key and no stack. */
 export class ProblemError extends Error {
   constructor(
     readonly code: ProblemCode,
@@ -47,36 +41,30 @@ export class ProblemError extends Error {
     return PROBLEMS[this.code].status;
   }
 
-  /** Headers that the status asks for (RFC 9110, sections 10.2.3 and 11.6.1). */
+  /** Headers that the status asks for (RFC 9110, sections 10.2.3 and 11.6.1); `Retry-After` in seconds. */
   get headers(): Record<string, string> {
     if (this.status === 401) return { 'WWW-Authenticate': 'Bearer' };
-    if (this.status === 503) return { 'Retry-After': String(RETRY_AFTER_SECONDS) };
-    return {};
+    return this.status === 503 ? { 'Retry-After': '1' } : {};
   }
 }
 
-/** The body of a refusal: problem details (RFC 9457, section 3) with `code` and `request_id` as extension members. */
-export interface ProblemDetails {
-  readonly type: string;
-  readonly title: string;
-  readonly status: number;
-  readonly detail: string;
-  readonly instance: string;
-  readonly code: ProblemCode;
-  readonly request_id: string;
-}
+export type ProblemDetails = ReturnType<typeof problemDetails>;
 
 /**
- * @param url the request's target; its query is left out, as tokens have been seen there.
+ * The body of a refusal: problem details (RFC 9457, section 3), extended by `code` and `request_id`.
+ *
+ * @param url the request's target; its query is left out, as it may hold a token.
  */
-export function problemDetails(problem: ProblemError, url: string, requestId: string): ProblemDetails {
+export function problemDetails({ code, status, detail }: ProblemError, url: string, requestId: string) {
+  const type = `urn:im-signature:problem:${code}`;
+  const instance = url.replace(/[?#].*$/s, '');
   return {
-    type: `urn:im-signature:problem:${problem.code}`,
-    title: PROBLEMS[problem.code].title,
-    status: problem.status,
-    detail: problem.detail,
-    instance: url.replace(/[?#].*$/s, ''),
-    code: problem.code,
+    type,
+    title: PROBLEMS[code].title as string,
+    status,
+    detail,
+    instance,
+    code,
     request_id: requestId,
   };
 }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Batches, type BatchOptions } from '../../src/database/batches.js';
 
 /** Batches that answer each number with ten times as much, and the batches so far. */
@@ -60,6 +60,35 @@ describe('questions', () => {
     answer();
     expect(await Promise.all(others)).toEqual([20, 30]);
     expect(asked).toEqual([[1], [2, 3]]);
+  });
+});
+
+describe('under an overload', () => {
+  it('questions that waited half a second are refused, and the newer ones are asked', async () => {
+    const now = vi.spyOn(performance, 'now').mockReturnValue(0);
+    const { batches, asked, answer } = makeBatches({ maxInFlight: 1 });
+    const first = batches.ask(1);
+    await turn();
+    const late = batches.ask(2);
+    now.mockReturnValue(400);
+    const newer = batches.ask(3);
+    now.mockReturnValue(600);
+    answer();
+    expect(await first).toBe(10);
+    await expect(late).rejects.toMatchObject({ code: 'unavailable' });
+    while (asked.length < 2) await turn();
+    answer();
+    expect(await newer).toBe(30);
+    expect(asked).toEqual([[1], [3]]);
+
+    const all = [batches.ask(4), batches.ask(5)];
+    now.mockReturnValue(1_200);
+    expect((await Promise.allSettled(all)).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    const next = batches.ask(6);
+    while (asked.length < 3) await turn();
+    answer();
+    expect(await next).toBe(60);
+    now.mockRestore();
   });
 });
 

@@ -2,12 +2,13 @@ import { exportSPKI } from 'jose';
 import { expect, it } from 'vitest';
 import type { AppIdentity } from '../../src/apps/app-identity.entity.js';
 import { Clock } from '../../src/config/clock.js';
-import { TokenError, TokenVerifier } from '../../src/identity/token-verifier.js';
+import { TokenVerifier } from '../../src/identity/token-verifier.js';
+import { TokenError } from '../../src/identity/verify-token.js';
 import { makeKey, secretKey, tokenFor } from '../support/issuer.js';
 
 const verifier = new TokenVerifier(new Map(), new Clock());
 
-it('even with settings that the database refuses, a public key makes no HMAC', async () => {
+it('refuses an HMAC made with the public key, even when the settings list both algorithms', async () => {
   const rsa = await makeKey('RS256', 'rsa');
   const settings: AppIdentity = {
     appId: '1',

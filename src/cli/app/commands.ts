@@ -6,7 +6,6 @@ import type { Io, OutputOptions } from '../io.js';
 import { APP_ID, type ForApp, JSON_OUTPUT, parseId, parseTime } from '../options.js';
 import { readSecrets } from '../prompt.js';
 import { type ChangeOptions, changeOptions, registrationOptions } from './options.js';
-import { presentApp, writeChange } from './registration.js';
 import { register, set } from './register.js';
 import { list, show } from './show.js';
 
@@ -68,10 +67,10 @@ export function appCommands(io: Io): Command {
 }
 
 async function rotateKey(io: Io, { appId, activeFrom }: ForApp & { activeFrom?: Date }): Promise<void> {
-  await withAdmin(io, async (admin) => {
-    requireRegistered(appId, (await presentApp(admin, appId)).app);
+  await withAdmin(io, async ({ registrations, sealingKeys }) => {
+    requireRegistered(appId, (await registrations.present(appId)).app);
     const [masterKey = ''] = await readSecrets(io, ['new master key']);
-    await writeChange(io, admin, appId, ({ app }) => {
+    const file = await registrations.change(appId, ({ app }) => {
       const { masterKeys } = requireRegistered(appId, app);
       const version = Math.max(0, ...masterKeys.map((key) => key.version)) + 1;
       return {
@@ -80,22 +79,24 @@ async function rotateKey(io: Io, { appId, activeFrom }: ForApp & { activeFrom?: 
         key: {
           app_id: appId,
           version,
-          sealed_key: seal(masterKey, masterKeyPurpose(appId, version), admin.sealingKeys),
+          sealed_key: seal(masterKey, masterKeyPurpose(appId, version), sealingKeys),
           active_from: activeFrom?.toISOString() ?? null,
         },
       };
     });
+    io.printWritten(file);
   });
 }
 
 async function setDisabled(io: Io, { appId }: ForApp, disabled: boolean): Promise<void> {
-  await withAdmin(io, (admin) =>
-    writeChange(io, admin, appId, ({ app }) => {
+  await withAdmin(io, async ({ registrations }) => {
+    const file = await registrations.change(appId, ({ app }) => {
       requireRegistered(appId, app);
       const slug = disabled ? 'disable-app' : 'enable-app';
       return { slug, comment: 'Changes disabled of an app.', app: { disabled } };
-    }),
-  );
+    });
+    io.printWritten(file);
+  });
 }
 
 async function check(io: Io, options: OutputOptions): Promise<void> {
@@ -109,7 +110,7 @@ async function check(io: Io, options: OutputOptions): Promise<void> {
     );
     if (options.json) io.printJson(faults);
     else if (faults.length === 0) io.printSuccess('every sealed key opens, and every app has a key in force');
-    else io.printTable(faults, { app: ({ app_id }) => app_id, fault: ({ fault }) => fault });
+    else io.printTable(faults);
     if (faults.length > 0) io.exitCode = 1;
   });
 }

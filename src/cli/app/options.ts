@@ -75,21 +75,16 @@ export function registrationOptions(): Option[] {
   });
 }
 
+const APP_OPTIONS: readonly string[] = ['name', 'identity', 'timestampFormat', 'membership', 'maxMembers'];
+
 /** The options by what they are about; the ones about tokens are undefined where none is given. */
-export function splitOptions({
-  appId,
-  name,
-  identity,
-  timestampFormat,
-  membership,
-  maxMembers,
-  ...tokens
-}: ChangeOptions): { appId: string; app: AppOptions; tokens: TokenOptions | undefined } {
-  const app = Object.entries({ name, identity, timestampFormat, membership, maxMembers });
+export function splitOptions({ appId, ...options }: ChangeOptions) {
+  const given = Object.entries(options);
+  const tokens = given.filter(([name]) => !APP_OPTIONS.includes(name));
   return {
     appId,
-    app: Object.fromEntries(app.filter(([, value]) => value !== undefined)),
-    tokens: Object.keys(tokens).length === 0 ? undefined : tokens,
+    app: Object.fromEntries(given.filter(([name]) => APP_OPTIONS.includes(name))) as AppOptions,
+    tokens: tokens.length === 0 ? undefined : (Object.fromEntries(tokens) as TokenOptions),
   };
 }
 

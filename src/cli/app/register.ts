@@ -1,3 +1,4 @@
+import type { Present } from '../../apps/app-registrations.js';
 import { requireRegistered } from '../../apps/app-report.js';
 import { masterKeyPurpose, seal } from '../../apps/sealing.js';
 import { withAdmin } from '../admin.js';
@@ -5,19 +6,17 @@ import type { Io } from '../io.js';
 import { UsageError } from '../options.js';
 import { readSecrets } from '../prompt.js';
 import { type ChangeOptions, identityFrom, secretsFor, splitOptions, type TokenOptions } from './options.js';
-import { type Present, presentApp, writeChange } from './registration.js';
 
 export async function register(io: Io, options: ChangeOptions): Promise<void> {
   const { appId, app, tokens } = splitOptions(options);
   const jwt = app.identity === 'jwt';
   if (!jwt && tokens !== undefined) throw new UsageError('how tokens are verified is for --identity jwt only');
-  await withAdmin(io, async (admin) => {
-    const { sealingKeys } = admin;
+  await withAdmin(io, async ({ registrations, sealingKeys }) => {
     // Before anything is asked for, and again when nobody else can write.
-    requireNew(appId, await presentApp(admin, appId));
+    requireNew(appId, await registrations.present(appId));
     if (jwt) requireComplete(tokens);
     const [masterKey = '', secret] = await readSecrets(io, ['master key', ...secretsFor(tokens)]);
-    await writeChange(io, admin, appId, async (present) => {
+    const file = await registrations.change(appId, async (present) => {
       requireNew(appId, present);
       return {
         slug: 'register-app',
@@ -31,6 +30,7 @@ export async function register(io: Io, options: ChangeOptions): Promise<void> {
         ...(jwt && { identity: await identityFrom(appId, null, tokens, secret, sealingKeys) }),
       };
     });
+    io.printWritten(file);
   });
 }
 
@@ -39,8 +39,8 @@ export async function set(io: Io, options: ChangeOptions): Promise<void> {
   if (Object.keys(given).length === 0 && tokens === undefined) {
     throw new UsageError('nothing to set: give at least one option besides --app-id');
   }
-  await withAdmin(io, async (admin) => {
-    const { identity } = requireRegistered(appId, (await presentApp(admin, appId)).app);
+  await withAdmin(io, async ({ registrations, sealingKeys }) => {
+    const { identity } = requireRegistered(appId, (await registrations.present(appId)).app);
     const jwt = (given.identity ?? identity) === 'jwt';
     if (!jwt && tokens !== undefined) {
       throw new UsageError('how tokens are verified is for apps with identity jwt only');
@@ -48,15 +48,16 @@ export async function set(io: Io, options: ChangeOptions): Promise<void> {
     const secrets = secretsFor(tokens);
     const [secret] = secrets.length > 0 ? await readSecrets(io, secrets) : [];
     const what = [...Object.keys(given), ...(tokens === undefined ? [] : ['the verification of tokens'])];
-    await writeChange(io, admin, appId, async (present) => {
+    const file = await registrations.change(appId, async (present) => {
       requireRegistered(appId, present.app);
       return {
         slug: 'set-app',
         comment: `Changes ${what.join(', ')} of an app.`,
         app: given,
-        identity: jwt ? await identityFrom(appId, present.identity, tokens, secret, admin.sealingKeys) : null,
+        identity: jwt ? await identityFrom(appId, present.identity, tokens, secret, sealingKeys) : null,
       };
     });
+    io.printWritten(file);
   });
 }
 

@@ -26,18 +26,8 @@ export async function show(io: Io, id: string, options: OutputOptions): Promise<
       return;
     }
     printSummaries(io, [summary], options);
-    io.printTable(keys, {
-      'key version': (key) => key.version,
-      state: (key) => key.state,
-      'active from': (key) => key.active_from,
-      until: (key) => key.active_until,
-      'sealed with': (key) => key.sealed_with,
-    });
-    if (tokens === null) return;
-    io.printTable(Object.entries(tokens), {
-      'tokens are verified by': ([setting]) => setting,
-      '': ([, value]) => value,
-    });
+    io.printTable(keys);
+    if (tokens !== null) io.printTable([tokens]);
   });
 }
 
@@ -48,17 +38,11 @@ function summaryOf({ apps }: Admin, app: App): AppSummary {
 }
 
 function printSummaries(io: Io, apps: readonly AppSummary[], options: OutputOptions): void {
-  const columns: Record<string, (app: AppSummary) => AppSummary[string] | undefined> = {
-    app: (app) => app.app_id,
-    name: (app) => app.name,
-    identity: (app) => (app.identity === 'none' ? io.warning('none: open to everyone') : app.identity),
-    disabled: (app) => app.disabled,
-    timestamp: (app) => app.timestamp_format,
-    membership: (app) => app.membership,
-    'max members': (app) => app.max_members,
-    'key in force': (app) => app.key_in_force ?? io.warning('none'),
-  };
-  io.printTable(apps, columns, options);
+  io.printTable(apps, options, (app) => ({
+    ...app,
+    identity: app.identity === 'none' ? io.warning('none: open to everyone') : app.identity,
+    key_in_force: app.key_in_force ?? io.warning('none'),
+  }));
 }
 
 /** How an app's tokens are verified, without the secret. */

@@ -66,15 +66,14 @@ async function remove(io: Io, { appId, clientId }: ForClient): Promise<void> {
 async function list(io: Io, options: OutputOptions & ForApp): Promise<void> {
   await withAdmin(io, async ({ dataSource, apps }) => {
     await apps.require(options.appId);
-    const columns = {
-      client: (ban: Ban) => ban.client_id,
-      state: (ban: Ban) => (ban.in_force ? io.warning('in force') : 'over'),
-      until: (ban: Ban) => ban.banned_until ?? 'permanent',
-      '': timeText,
+    io.printTable(await listBans(dataSource, options.appId), options, (ban) => ({
+      client_id: ban.client_id,
+      state: ban.in_force ? io.warning('in force') : 'over',
+      banned_until: ban.banned_until ?? 'permanent',
+      time: timeText(ban),
       // Written by others: nothing in it may steer the terminal.
-      reason: (ban: Ban) => ban.reason?.replace(/[\p{Cc}\p{Bidi_Control}]/gu, ' '),
-    };
-    io.printTable(await listBans(dataSource, options.appId), columns, options);
+      reason: ban.reason?.replace(/[\p{Cc}\p{Bidi_Control}]/gu, ' '),
+    }));
   });
 }
 

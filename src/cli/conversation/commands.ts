@@ -37,26 +37,16 @@ async function show(io: Io, id: string, { appId, json }: OutputOptions & ForApp)
   });
 }
 
-function print(io: Io, summary: ConversationSummary, membership: Membership): void {
-  io.printTable([summary], {
-    conversation: (row) => row.conversation_id,
-    join: (row) => row.join_rule,
-    invite: (row) => row.invite_rule,
-    kick: (row) => row.kick_rule,
-    'member limit': (row) => row.member_limit ?? 'none',
-    members: (row) => row.members,
-    owners: (row) => row.owners,
-    managers: (row) => row.managers,
-  });
+function print(io: Io, { above_members: listed, ...rules }: ConversationSummary, membership: Membership): void {
+  io.printTable([rules], {}, (row) => ({ ...row, member_limit: row.member_limit ?? 'none' }));
   if (membership === 'off') {
     io.print(io.warning("the app's membership is off: these rules do not count, until it is set to something else"));
   }
-  const { above_members: listed, owners, managers } = summary;
   if (listed.length === 0) {
     io.print('nobody ranks above a plain member');
     return;
   }
-  io.printTable(listed, { client: (row) => row.client_id, role: (row) => row.role });
-  const more = owners + managers - listed.length;
+  io.printTable(listed);
+  const more = rules.owners + rules.managers - listed.length;
   if (more > 0) io.print(`and ${more} more`);
 }

@@ -29,8 +29,7 @@ async function run(io: Io, options: MigrateOptions): Promise<void> {
   await withDatabaseUrl(io, async (url, { migrationsDir: folder }) => {
     const { migrate, migrationStatus, pendingMigrations, revertLast } = await import('../../database/migrate.js');
     if (options.status) {
-      const status = await migrationStatus(url, folder);
-      io.printTable(status, { migration: ({ name }) => name, applied: ({ applied }) => applied }, options);
+      io.printTable(await migrationStatus(url, folder), options);
     } else if (options.revert) {
       const reverted = await revertLast(url, folder);
       io.printSuccess(reverted === undefined ? 'nothing to revert' : `reverted ${reverted}`);

@@ -1,7 +1,13 @@
 import { Command } from 'commander';
 import { newSecretsKey } from '../../config/secrets-key.js';
+import { withAdmin } from '../admin.js';
 import type { Io } from '../io.js';
-import { reseal, type ResealOptions } from './reseal.js';
+import { UsageError } from '../options.js';
+
+interface ResealOptions {
+  from: string;
+  to: string;
+}
 
 /** `secrets …`: the keys that seal the secrets in the database. */
 export function secretsCommands(io: Io): Command {
@@ -19,4 +25,11 @@ export function secretsCommands(io: Io): Command {
     .requiredOption('--to <key-id>', 'the id of the key that replaces it')
     .action((options: ResealOptions) => reseal(io, options));
   return secrets;
+}
+
+async function reseal(io: Io, { from, to }: ResealOptions): Promise<void> {
+  if (from === to) throw new UsageError('--from and --to are the same key');
+  await withAdmin(io, async ({ registrations, sealingKeys }) => {
+    io.printWritten(await registrations.reseal(from, to, sealingKeys));
+  });
 }

@@ -1,0 +1,134 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { masterKeyPurpose, seal } from '../src/apps/sealing.js';
+import { parseSecretsKey } from '../src/config/secrets-key.js';
+import { makeDatabase, type TestDatabase } from './support/database.js';
+import { run } from './support/program.js';
+import { type Answer, hmac, messageOf } from './support/signature.js';
+
+const isInstalled = spawnSync('pgbouncer', ['--version']).status === 0;
+if (!isInstalled) process.stdout.write('pgbouncer is not installed: its tests are skipped\n');
+
+const SECRETS_KEY = randomBytes(32).toString('base64');
+const REQUESTS = 300;
+const NOBODY = 65_534;
+
+let database: TestDatabase;
+let folder: string;
+
+beforeAll(async () => {
+  if (!isInstalled) return;
+  folder = await mkdtemp(join(tmpdir(), 'im-signature-pgbouncer-'));
+  await chmod(folder, 0o777);
+  database = await makeDatabase('migrated');
+  await database.query(
+    `INSERT INTO apps (app_id, name, identity, membership) VALUES ('shop', 'x', 'none', 'required')`,
+  );
+  await database.query(`INSERT INTO app_master_keys (app_id, version, sealed_key) VALUES ('shop', 1, $1)`, [
+    seal('key', masterKeyPurpose('shop', 1), parseSecretsKey(SECRETS_KEY)),
+  ]);
+  await database.query(`INSERT INTO conversations (app_id, conversation_id, join_rule) VALUES ('shop', 'c', 'anyone')`);
+});
+
+afterAll(async () => {
+  if (!isInstalled) return;
+  await database.drop();
+  await rm(folder, { recursive: true });
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Runs PgBouncer with its defaults, but for what is given, in front of the test's database. */
+async function pool(settings: Record<string, string>): Promise<{ url: string; end: () => Promise<void> }> {
+  const { hostname, port, username, password, pathname } = new URL(database.url);
+  const listenPort = await freePort();
+  const login = `user=${username}${password === '' ? '' : ` password='${decodeURIComponent(password)}'`}`;
+  const lines = Object.entries({
+    listen_addr: '127.0.0.1',
+    listen_port: String(listenPort),
+    unix_socket_dir: '',
+    auth_type: 'any',
+    ...settings,
+  }).map(([name, value]) => `${name} = ${value}`);
+  const file = join(folder, `pgbouncer-${listenPort}.ini`);
+  const target = `host=${hostname} port=${port || '5432'} dbname=${pathname.slice(1)} ${login}`;
+  await writeFile(file, `[databases]\nim = ${target}\n[pgbouncer]\n${lines.join('\n')}\n`, { mode: 0o644 });
+  const account = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
+  const bouncer = spawn('pgbouncer', [file], { ...account, stdio: ['ignore', 'ignore', 'pipe'] });
+  let log = '';
+  await new Promise<void>((resolve, reject) => {
+    bouncer.stderr.setEncoding('utf8').on('data', (text: string) => {
+      log += text;
+      if (log.includes('process up')) resolve();
+    });
+    bouncer.once('exit', () => {
+      reject(new Error(`PgBouncer ended: ${log}`));
+    });
+  });
+  return {
+    url: `postgres://client@127.0.0.1:${listenPort}/im`,
+    async end() {
+      const ended = once(bouncer, 'exit');
+      bouncer.kill('SIGINT');
+      await ended;
+    },
+  };
+}
+
+describe.runIf(isInstalled)(
+  `PgBouncer ${isInstalled ? (execFileSync('pgbouncer', ['--version'], { encoding: 'utf8' }).split('\n')[0] ?? '') : ''}`,
+  () => {
+    it.each([
+      ['in session mode', { pool_mode: 'session' }, ''],
+      ['in transaction mode', { pool_mode: 'transaction', default_pool_size: '3' }, ''],
+      [
+        'that drops the settings of a session',
+        { pool_mode: 'transaction', default_pool_size: '3', ignore_startup_parameters: 'options' },
+        '',
+      ],
+      [
+        'in transaction mode, for a role with the time limit that the service would set itself',
+        { pool_mode: 'transaction', default_pool_size: '3' },
+        '800ms',
+      ],
+    ])('%s: migrates, signs, and obeys a ban that was just committed', async (_mode, settings, limit) => {
+      const name = new URL(database.url).pathname.slice(1);
+      if (limit !== '') await database.query(`ALTER DATABASE ${name} SET statement_timeout = '${limit}'`);
+      const bouncer = await pool(settings);
+      const env = { DATABASE_URL: bouncer.url, SECRETS_KEY };
+      const migration = run('src/cli/main.js', env, ['migrate']);
+      expect([await migration.ends(), migration.output()]).toEqual([0, 'nothing to apply\n']);
+      const service = run('src/main.js', { ...env, PORT: '0' });
+      const [, url = ''] = await service.prints(/Ready on (http:[\w./:-]+)/);
+      const ask = async (path: string) => (await (await fetch(`${url}/signature/${path}`)).json()) as Answer;
+
+      const answers = await Promise.all(
+        Array.from({ length: REQUESTS }, (_, n) => ask(n % 2 === 0 ? `login/shop/a${n}` : `invite/shop/a${n}/c`)),
+      );
+      expect(answers.filter((answer) => answer.signature !== hmac(messageOf(answer), 'key'))).toEqual([]);
+      await database.query(`INSERT INTO client_bans (app_id, client_id) VALUES ('shop', 'bob')`);
+      expect((await ask('login/shop/bob')).code).toBe('client_banned');
+      await database.query('DELETE FROM client_bans');
+      expect((await ask('login/shop/bob')).code).toBeUndefined();
+
+      service.process.kill('SIGTERM');
+      expect(await service.ends()).toBe(0);
+      expect(service.output()).not.toContain('unavailable');
+      await bouncer.end();
+      await database.query(`ALTER DATABASE ${name} RESET statement_timeout`);
+    });
+  },
+);
