@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** The registered apps: what admins write, by further migrations. */
+/** The registered apps. Admins write their rows by further migrations. */
 export class CreateApps1795392000000 implements MigrationInterface {
   async up(queryRunner: QueryRunner): Promise<void> {
     // An id is joined with ":" into the signed message, unescaped; src/problems/ids.ts has the same rule.
@@ -25,7 +25,7 @@ export class CreateApps1795392000000 implements MigrationInterface {
         active_from timestamptz NOT NULL DEFAULT now() CHECK (isfinite(active_from)),
         PRIMARY KEY (app_id, version)
       )`);
-    // An HMAC algorithm with a public key would let anyone who has that key make tokens: the two kinds never mix.
+    // An HMAC algorithm with a public key would let anyone with that key make tokens: the two kinds never mix.
     await queryRunner.query(`
       CREATE TABLE app_identity (
         app_id text PRIMARY KEY REFERENCES apps ON DELETE CASCADE,
@@ -79,17 +79,15 @@ export class CreateApps1795392000000 implements MigrationInterface {
       'TABLE app_master_keys':
         'The versions of the master key of each app. In force is the one with the latest active_from not in the future, the higher version where two are equal; the first where all are in the future.',
       'COLUMN app_master_keys.app_id': 'The app the key belongs to.',
-      'COLUMN app_master_keys.version':
-        'Counts up from 1 for each app; part of what the sealed key is bound to.',
+      'COLUMN app_master_keys.version': 'Counts up from 1 for each app; the sealed key is bound to it.',
       'COLUMN app_master_keys.sealed_key':
         'AES-256-GCM under SECRETS_KEY, bound to app and version: v1.<sealing key id>.<base64url>. Never a plain key.',
-      'COLUMN app_master_keys.active_from':
-        'From when on this key signs; in the future for a scheduled rotation.',
+      'COLUMN app_master_keys.active_from': 'When this key begins to sign; in the future for a scheduled rotation.',
       'TABLE app_identity':
         'How the bearer tokens of apps whose identity is jwt are verified. Without a row no token of such an app passes.',
       'COLUMN app_identity.app_id': 'The app.',
-      'COLUMN app_identity.issuer': 'What the claim iss must be; null: not looked at.',
-      'COLUMN app_identity.audience': 'What the claim aud must be or contain; null: not looked at.',
+      'COLUMN app_identity.issuer': 'The required claim iss; null: not checked.',
+      'COLUMN app_identity.audience': 'What the claim aud must equal or contain; null: not checked.',
       'COLUMN app_identity.client_id_claim':
         'The claim that holds the client id; with dots, a path: user.id is the member id of the claim user.',
       'COLUMN app_identity.algorithms':

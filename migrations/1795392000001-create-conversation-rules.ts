@@ -4,7 +4,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 const ID = String.raw`'^[^:\u0001-\u001f\u007f-\u009f]{1,64}$'`;
 
 /**
- * Bans and the rules of conversations: what the platform's backend writes. An app that still has any cannot be deleted.
+ * Bans and the rules of conversations, written by the platform's backend. An app that still has any cannot be deleted.
  * Look-ups name a primary key or its beginning, so there is no index beside them.
  */
 export class CreateConversationRules1795392000001 implements MigrationInterface {
@@ -43,8 +43,7 @@ export class CreateConversationRules1795392000001 implements MigrationInterface 
       'COLUMN client_bans.app_id': 'The app the ban is for.',
       'COLUMN client_bans.client_id':
         'The client, exactly as it stands in signed messages: 1 to 64 characters, no colon, no control character.',
-      'COLUMN client_bans.banned_until':
-        'The moment from which the ban no longer counts, by the clock of PostgreSQL; null: permanent.',
+      'COLUMN client_bans.banned_until': 'When the ban ends, by the clock of PostgreSQL; null: permanent.',
       'COLUMN client_bans.reason': 'For people; no client is told.',
       'TABLE conversations':
         'The rules of each registered conversation; they count where apps.membership is not off. Written by the backend of the platform.',
@@ -59,7 +58,7 @@ export class CreateConversationRules1795392000001 implements MigrationInterface 
       'COLUMN conversations.member_limit':
         'The most members a join or an invite may lead to; null: no limit. Rows written here are not held to it.',
       'TABLE conversation_members':
-        'Who is in a registered conversation, and as what. Written by the backend of the platform.',
+        'The members of registered conversations and their roles. Written by the backend of the platform.',
       'COLUMN conversation_members.app_id': 'The app the conversation is in.',
       'COLUMN conversation_members.conversation_id': 'The conversation.',
       'COLUMN conversation_members.client_id':

@@ -13,8 +13,11 @@ import { APPLICATION_OPTIONS, httpAdapter, setUpHttp } from './http/http.js';
 import { ServiceLogger } from './operations/service-logger.js';
 import { startErrorLines } from './operations/start-error.js';
 
-/** Milliseconds by which the clocks of two machines may differ without a word. */
+/** Milliseconds between the clocks of two machines above which the log warns. */
 const MAX_CLOCK_DIFFERENCE = 5_000;
+
+/** The most apps that the log names for one reason. */
+const MAX_NAMED_APPS = 10;
 
 try {
   await start();
@@ -24,7 +27,7 @@ try {
 }
 
 async function start(): Promise<void> {
-  // What is logged until the logger is known is kept, and thrown away when the start fails: that is one line of its own.
+  // Logs are buffered until the logger is set, and dropped when the start fails, which prints one line.
   const app = await NestFactory.create<NestFastifyApplication>(AppModule, httpAdapter(), {
     ...APPLICATION_OPTIONS,
     abortOnError: false,
@@ -38,73 +41,62 @@ async function start(): Promise<void> {
   app.enableShutdownHooks(['SIGINT', 'SIGTERM'], { useProcessExit: true });
 
   const server = app.get(DatabaseServer);
-  const demo = server.embedded && !settings.production ? await makeDemo(app) : undefined;
-  const { opened, faults, openToEveryone } = await app.get(AppRegistry).probe(Date.now());
-  if (opened === 0 && faults.count > 0) {
-    throw new Error(
-      `SECRETS_KEY: no app's master key opens, is it the one they were sealed with? ${faults.first[0] ?? ''}`,
-    );
+  const dataSource = app.get(DataSource);
+  const keys = app.get<SealingKeys>(SEALING_KEYS);
+  const withDemo = server.embedded && !settings.production;
+  if (withDemo) {
+    await makeDemoApps(dataSource, keys);
+    await makeDemoJwtApp(dataSource, keys);
   }
-  const difference = await clockDifference(app.get(DataSource));
-  const token = await demo?.token();
+  const { decrypted, faults, openToEveryone } = await app.get(AppRegistry).probe(Date.now());
+  if (decrypted === 0 && faults[0] !== undefined) {
+    throw new Error(`SECRETS_KEY: decrypts no app's master key; use the one that sealed them. First: ${faults[0]}`);
+  }
+  const demo = withDemo ? await demoInstructions(dataSource, keys) : undefined;
+  const difference = await clockDifference(dataSource);
 
   await app.listen(settings.port, settings.host);
   const url = await app.getUrl();
-  // From here on it runs, and nothing that happens is a start that failed.
   app.flushLogs();
   void server.lost().then(() => {
     logger.fatal('The embedded PostgreSQL has ended. Start the service again.', 'main');
     process.exit(1);
   });
-  for (const fault of faults.first) logger.error(fault, 'AppRegistry');
-  if (faults.count > faults.first.length) {
-    logger.error(`${faults.count} apps cannot be signed for; the first are named above`, 'AppRegistry');
+  for (const fault of faults.slice(0, MAX_NAMED_APPS)) logger.error(fault, 'AppRegistry');
+  if (faults.length > MAX_NAMED_APPS) {
+    logger.error(`${faults.length} apps cannot be signed for; the first are named above`, 'AppRegistry');
   }
-  if (openToEveryone.count > 0) {
-    const more = openToEveryone.count > openToEveryone.first.length ? ', …' : '';
-    logger.warn(
-      `Apps that ask for no proof of identity, so that anyone can log in as anyone (${openToEveryone.count}): ${openToEveryone.first.join(', ')}${more}`,
-      'AppRegistry',
-    );
+  if (openToEveryone.length > 0) {
+    const named =
+      openToEveryone.slice(0, MAX_NAMED_APPS).join(', ') + (openToEveryone.length > MAX_NAMED_APPS ? ', …' : '');
+    const count = openToEveryone.length;
+    logger.warn(`Apps with identity none, so that anyone can log in as anyone (${count}): ${named}`, 'AppRegistry');
   }
   if (Math.abs(difference) > MAX_CLOCK_DIFFERENCE) {
-    logger.warn(
-      `PostgreSQL's clock is ${Math.round(Math.abs(difference) / 1000)} s ${difference > 0 ? 'ahead of' : 'behind'} this machine's. ` +
-        "Timestamps, key rotations and tokens go by this machine's, the ends of bans by PostgreSQL's.",
-      'main',
-    );
+    const seconds = `${Math.round(Math.abs(difference) / 1000)} s ${difference > 0 ? 'ahead of' : 'behind'}`;
+    const rules = "Timestamps, key rotations and tokens go by this machine's, the ends of bans by PostgreSQL's.";
+    logger.warn(`PostgreSQL's clock is ${seconds} this machine's. ${rules}`, 'main');
   }
   logger.log(`Ready on ${url}`, 'main');
-  if (demo !== undefined) process.stdout.write(demoLines(url, demo.appIds, token));
+  if (demo !== undefined) process.stdout.write(demo(url));
 }
 
-interface Demo {
-  readonly appIds: readonly string[];
-  readonly token: () => Promise<string | undefined>;
-}
+/** Says how to call the demo apps that exist, by the URL of the service. */
+async function demoInstructions(dataSource: DataSource, keys: SealingKeys): Promise<(url: string) => string> {
+  const openApps = await demoAppsAmong(dataSource, DEMO_APP_IDS);
+  const token = await demoToken(dataSource, keys);
+  const open = (url: string) => `
+Demo apps with identity none: ${openApps.join(', ')} (master key "${DEMO_MASTER_KEY}"). Try:
 
-async function makeDemo(app: NestFastifyApplication): Promise<Demo> {
-  const dataSource = app.get(DataSource);
-  const keys = app.get<SealingKeys>(SEALING_KEYS);
-  await makeDemoApps(dataSource, keys);
-  await makeDemoJwtApp(dataSource, keys);
-  const appIds = await demoAppsAmong(dataSource, DEMO_APP_IDS);
-  return { appIds, token: async () => demoToken(dataSource, keys) };
-}
-
-function demoLines(url: string, [appId, ...others]: readonly string[], token: string | undefined): string {
-  const open = `
-Demo apps ask for no proof of identity: ${[appId, ...others].join(', ')} (master key "${DEMO_MASTER_KEY}"). Try:
-
-  curl ${url}/signature/login/${appId ?? ''}/${DEMO_CLIENT_ID}
+  curl ${url}/signature/login/${openApps[0] ?? ''}/${DEMO_CLIENT_ID}
 `;
-  const asking = `
-Demo app ${DEMO_JWT_APP_ID} asks who is calling. With a token of client ${DEMO_CLIENT_ID}, good for 24 hours:
+  const jwt = (url: string) => `
+Demo app ${DEMO_JWT_APP_ID} verifies tokens. With one of client ${DEMO_CLIENT_ID}, valid for 24 hours:
 
   curl -H 'Authorization: Bearer ${token ?? ''}' ${url}/signature/login/${DEMO_JWT_APP_ID}/${DEMO_CLIENT_ID}
 `;
-  return `${appId === undefined ? '' : open}${token === undefined ? '' : asking}
-The API, to read and to try: ${url}/docs
+  return (url) => `${openApps.length === 0 ? '' : open(url)}${token === undefined ? '' : jwt(url)}
+API documentation: ${url}/docs
 Ctrl-C stops the service and its database.
 
 `;

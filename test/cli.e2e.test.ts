@@ -147,8 +147,8 @@ describe('an app, from its registration to its end', () => {
     const { code, stdout } = await admin.im(['app', 'check', '--json']);
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toEqual([
-      { app_id: 'shop/1', fault: 'master key 1: it is sealed with the key "new", which SECRETS_KEY does not hold' },
-      { app_id: 'shop/1', fault: 'master key 2: it is sealed with the key "new", which SECRETS_KEY does not hold' },
+      { app_id: 'shop/1', fault: 'master key 1: sealed with key "new", which SECRETS_KEY does not hold' },
+      { app_id: 'shop/1', fault: 'master key 2: sealed with key "new", which SECRETS_KEY does not hold' },
     ]);
     expect(await admin.fails(['secrets', 'reseal', '--from', 'old', '--to', 'new'], { env: both })).toContain(
       'nothing is sealed with the key "old"',

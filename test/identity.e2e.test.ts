@@ -706,7 +706,7 @@ describe('a token that cannot be verified is answered with 503, the reason is lo
        WHERE app_id = $2`,
       [from, to],
     );
-    await expectUnavailable(to, await tokenFor(secretKey(SECRET), 'alice'), 'it does not open');
+    await expectUnavailable(to, await tokenFor(secretKey(SECRET), 'alice'), 'cannot decrypt with key');
     await expectSigned(from, 'alice', await tokenFor(secretKey(SECRET), 'alice'));
   });
 

@@ -228,8 +228,8 @@ describe('where two things are wrong, the order of checks decides', () => {
 describe('what the service cannot do is 503 unavailable, explained in the log and not to the client', () => {
   it.each([
     ['keyless', 'The app has no master key'],
-    ['copied', 'Master key 1 of app copied: it does not open'],
-    ['foreign', 'it is sealed with the key "other", which SECRETS_KEY does not hold'],
+    ['copied', 'Master key 1 of app copied: cannot decrypt with key'],
+    ['foreign', 'sealed with key "other", which SECRETS_KEY does not hold'],
   ])('an app whose key cannot sign: %s', async (app, reason) => {
     const response = await fetch(`${service.url}/signature/login/${app}/a`);
     expect(response.headers.get('retry-after')).toBe('1');

@@ -154,7 +154,7 @@ describe('without any setting', () => {
     await first.ends();
     const second = start({ SECRETS_KEY: randomBytes(32).toString('base64') });
     expect(await second.ends()).toBe(1);
-    expect(second.stderr()).toMatch(/^im-signature did not start\. SECRETS_KEY: no app's master key opens, .*\n$/);
+    expect(second.stderr()).toMatch(/^im-signature did not start\. SECRETS_KEY: decrypts no app's master key; .*\n$/);
   });
 });
 
@@ -230,7 +230,7 @@ describe('with a DATABASE_URL', () => {
     );
     const service = start(env);
     const [, url = ''] = await service.prints(READY);
-    expect(service.output()).toContain('Master key 1 of app broken: it does not open');
+    expect(service.output()).toContain('Master key 1 of app broken: cannot decrypt with key');
     expect((await fetch(`${url}/signature/login/good/a`)).status).toBe(200);
     expect((await fetch(`${url}/signature/login/broken/a`)).status).toBe(503);
   });
@@ -320,7 +320,7 @@ describe('with a DATABASE_URL', () => {
     [
       'a DATABASE_URL of a database that is not there',
       () => ({ ...env, DATABASE_URL: databaseUrl(inject('serverUrl'), 'not_there') }),
-      /DATABASE_URL: PostgreSQL refuses it \(database "not_there" does not exist\)/,
+      /DATABASE_URL: PostgreSQL refuses the connection \(database "not_there" does not exist\)/,
     ],
     [
       'a DATABASE_URL of another kind of server',
@@ -330,7 +330,7 @@ describe('with a DATABASE_URL', () => {
     [
       'a DATABASE_URL of a database of another encoding',
       () => ({ ...env, DATABASE_URL: databaseUrl(inject('serverUrl'), latin1) }),
-      /DATABASE_URL: it cannot be used \(its encoding is LATIN1; it has to be UTF8\)/,
+      /DATABASE_URL: the database cannot be used \(its encoding is LATIN1; it must be UTF8\)/,
     ],
     ['a PORT that is no port', () => ({ ...env, PORT: '99999' }), /PORT: must be a whole number/],
   ])('%s is one clear line and exit code 1', async (_mistake, mistaken, line) => {

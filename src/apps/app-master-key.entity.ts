@@ -4,19 +4,9 @@ import { App } from './app.entity.js';
 /** One version of an app's master key, sealed. */
 @Entity({ name: 'app_master_keys' })
 export class AppMasterKey {
-  @PrimaryColumn({ name: 'app_id', type: 'text' })
-  appId!: string;
-
-  @PrimaryColumn({ type: 'integer' })
-  version!: number;
-
-  @Column({ name: 'sealed_key', type: 'text' })
-  sealedKey!: string;
-
-  @Column({ name: 'active_from', type: 'timestamptz' })
-  activeFrom!: Date;
-
-  @ManyToOne(() => App, (app) => app.masterKeys)
-  @JoinColumn({ name: 'app_id' })
-  app!: Relation<App>;
+  @PrimaryColumn({ name: 'app_id', type: 'text' }) appId!: string;
+  @PrimaryColumn({ type: 'integer' }) version!: number;
+  @Column({ name: 'sealed_key', type: 'text' }) sealedKey!: string;
+  @Column({ name: 'active_from', type: 'timestamptz' }) activeFrom!: Date;
+  @ManyToOne(() => App, (app) => app.masterKeys) @JoinColumn({ name: 'app_id' }) app!: Relation<App>;
 }

@@ -1,4 +1,4 @@
-import type { DataSource, ObjectLiteral } from 'typeorm';
+import type { DataSource, FindManyOptions, ObjectLiteral } from 'typeorm';
 import type { Row } from '../database/registrations.js';
 import { AppIdentity } from './app-identity.entity.js';
 import { AppMasterKey } from './app-master-key.entity.js';
@@ -8,17 +8,22 @@ import { App } from './app.entity.js';
 /** The entities of this room. */
 export const APP_ENTITIES = [App, AppMasterKey, AppIdentity];
 
-/** The registered apps as they stand in the database, disabled ones included. */
+/** Each app with all versions of its key, in the order in which they begin to sign. */
+const WITH_KEYS = {
+  relations: { masterKeys: true },
+  order: { appId: 'ASC', masterKeys: { activeFrom: 'ASC', version: 'ASC' } },
+} as const satisfies FindManyOptions<App>;
+
+/** The registered apps, disabled ones included, read anew at each call. */
 export class AppRecords {
   constructor(private readonly dataSource: DataSource) {}
 
-  /** Every app with all versions of its key. */
   async all(): Promise<App[]> {
-    return this.dataSource.getRepository(App).find({ relations: { masterKeys: true }, order: { appId: 'ASC' } });
+    return this.dataSource.getRepository(App).find(WITH_KEYS);
   }
 
   async find(appId: string): Promise<App | null> {
-    return this.dataSource.getRepository(App).findOne({ where: { appId }, relations: { masterKeys: true } });
+    return this.dataSource.getRepository(App).findOne({ ...WITH_KEYS, where: { appId } });
   }
 
   /** @throws {Error} when no such app is registered. */

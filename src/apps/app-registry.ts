@@ -9,40 +9,25 @@ import { ProblemError } from '../problems/problem-error.js';
 import { AppIdentity } from './app-identity.entity.js';
 import { AppMasterKey } from './app-master-key.entity.js';
 import { App } from './app.entity.js';
-import { SigningApp } from './signing-app.js';
+import { type SigningApp, signingApp } from './signing-app.js';
 
 export const SEALING_KEYS = Symbol('SEALING_KEYS');
 
 /** Milliseconds for which an app is cached, from when its query was sent. */
 const MAX_AGE = 500;
 
-/** Milliseconds after which nothing is answered any more by what was read: a second, less what sending the answer takes. */
+/** Milliseconds from when a query was sent to the last answer that may rest on it: a second, less the time to send the answer. */
 const MAX_AGE_OF_ANSWER = 950;
 
 const MAX_CACHED = 10_000;
 const PAGE = 1_000;
 
-/** So many of the apps that a report is about are named in it. */
-const NAMED_IN_REPORT = 10;
-
-interface AppRead {
-  /** Null: no such app. */
-  readonly content: string | null;
-  readonly readAt: ClockReading;
-}
-
-/** How many there are, and the first of them. */
-export interface Sample {
-  readonly count: number;
-  readonly first: readonly string[];
-}
-
-/** The registered apps, their master keys and identity settings; each is read again after half a second. */
+/** The registered apps with their master keys and identity settings; each is read again after half a second. */
 @Injectable()
 export class AppRegistry {
   private readonly apps = new LRUCache<string, SigningApp>({ max: MAX_CACHED });
-  private readonly reading = new Map<string, Promise<SigningApp | undefined>>();
-  private readonly batches: Batches<string, AppRead>;
+  private readonly inFlight = new Map<string, Promise<SigningApp | undefined>>();
+  private readonly batches: Batches<string, SigningApp | undefined>;
 
   constructor(
     private readonly dataSource: DataSource,
@@ -55,8 +40,8 @@ export class AppRegistry {
       ask: async (appIds) => {
         const readAt = clock.read();
         const rows = await lookUps.rows<{ content: string | null }>(statement, [appIds.join('\n')], appIds.length);
-        this.requireRecent(readAt);
-        return rows.map(({ content }) => ({ content, readAt }));
+        this.requireCurrent({ readAt });
+        return appIds.map((appId, i) => this.cache(appId, rows[i]?.content ?? null, readAt));
       },
       isFaultOfOne: isDataFault,
       maxWeight: PAGE,
@@ -64,75 +49,60 @@ export class AppRegistry {
     });
   }
 
-  /**
-   * The app that signatures are asked for: at once when it is cached.
-   *
-   * @throws {ProblemError} `app_not_found`, `app_disabled`, `unavailable`
-   */
+  /** An enabled app, without a promise when it is cached. @throws {ProblemError} `app_not_found`, `app_disabled`, `unavailable` */
   find(appId: string): SigningApp | Promise<SigningApp> {
     const cached = this.apps.get(appId);
-    if (cached !== undefined && this.clock.elapsedSince(cached.readAt) < MAX_AGE) {
-      return requireEnabled(cached);
-    }
+    if (cached !== undefined && this.clock.elapsedSince(cached.readAt) < MAX_AGE) return requireEnabled(cached);
     return this.read(appId).then(requireEnabled);
   }
 
-  /** @throws {ProblemError} `unavailable` when the app was read so long ago that it may have changed more than a second ago. */
-  requireCurrent(app: SigningApp): void {
-    this.requireRecent(app.readAt);
+  /** @throws {ProblemError} `unavailable` when the app was read too long ago to answer by it. */
+  requireCurrent({ readAt }: { readonly readAt: ClockReading }): void {
+    if (this.clock.elapsedSince(readAt) <= MAX_AGE_OF_ANSWER) return;
+    throw new ProblemError('unavailable', 'Reading the database took too long for its result to be current.');
   }
 
   /**
-   * Opens the key in force of every enabled app, so that a wrong `SECRETS_KEY` shows at the start and not at the first login.
+   * Decrypts the key in force of every enabled app, so that a wrong `SECRETS_KEY` shows at the start and not at the first login.
    *
    * @param now milliseconds since 1970.
-   * @returns how many opened, a line for each that did not, and the apps that ask for no proof of identity.
+   * @returns how many were decrypted, a line for each that was not, and the ids of the apps with identity `none`.
    */
-  async probe(now: number): Promise<{ opened: number; faults: Sample; openToEveryone: Sample }> {
-    let opened = 0;
-    const faults: string[] = [];
-    const openToEveryone: string[] = [];
-    for await (const app of this.enabledApps()) {
-      if (app.identity === 'none') openToEveryone.push(app.appId);
-      try {
-        app.masterKey(now);
-        opened++;
-      } catch (error) {
-        if (!(error instanceof ProblemError)) throw error;
-        faults.push(error.cause instanceof Error ? error.cause.message : `App ${app.appId}: ${error.detail}`);
-      }
-    }
-    return { opened, faults: sampleOf(faults), openToEveryone: sampleOf(openToEveryone) };
-  }
-
-  private async *enabledApps(): AsyncGenerator<SigningApp> {
-    for (let last = ''; ;) {
-      const page = await this.dataSource.query<{ app_id: string }[]>(
+  async probe(now: number): Promise<{ decrypted: number; faults: string[]; openToEveryone: string[] }> {
+    const report = { decrypted: 0, faults: [] as string[], openToEveryone: [] as string[] };
+    for (let last: string | undefined = ''; last !== undefined;) {
+      const page: { app_id: string }[] = await this.dataSource.query(
         `SELECT app_id FROM apps WHERE NOT disabled AND app_id > $1 ORDER BY app_id LIMIT ${PAGE}`,
         [last],
       );
-      const apps = await Promise.all(page.map(({ app_id }) => this.read(app_id)));
-      for (const app of apps) if (app !== undefined) yield app;
-      const end = page.at(-1);
-      if (end === undefined) return;
-      last = end.app_id;
+      for (const app of await Promise.all(page.map(({ app_id }) => this.read(app_id)))) {
+        if (app === undefined) continue;
+        if (app.identity === 'none') report.openToEveryone.push(app.appId);
+        try {
+          app.masterKey(now);
+          report.decrypted++;
+        } catch (error) {
+          if (!(error instanceof ProblemError)) throw error;
+          report.faults.push(error.cause instanceof Error ? error.cause.message : `App ${app.appId}: ${error.detail}`);
+        }
+      }
+      last = page.at(-1)?.app_id;
     }
+    return report;
   }
 
-  /** Reads an app; requests that wait for the same one share the query. */
+  /** Reads an app; concurrent calls for the same one share the query. */
   private read(appId: string): Promise<SigningApp | undefined> {
-    let reading = this.reading.get(appId);
+    let reading = this.inFlight.get(appId);
     if (reading === undefined) {
-      reading = this.batches
-        .ask(appId)
-        .then((read) => this.remember(appId, read))
-        .finally(() => this.reading.delete(appId));
-      this.reading.set(appId, reading);
+      reading = this.batches.ask(appId).finally(() => this.inFlight.delete(appId));
+      this.inFlight.set(appId, reading);
     }
     return reading;
   }
 
-  private remember(appId: string, { content, readAt }: AppRead): SigningApp | undefined {
+  /** @param content null: there is no such app. */
+  private cache(appId: string, content: string | null, readAt: ClockReading): SigningApp | undefined {
     if (content === null) {
       this.apps.delete(appId);
       return undefined;
@@ -142,15 +112,10 @@ export class AppRegistry {
       known.readAt = readAt;
       return known;
     }
-    const app = new SigningApp(content, readAt, this.sealingKeys);
-    // Its own text of the id: a part of the URL would keep all of the URL in memory.
+    const app = signingApp(content, readAt, this.sealingKeys);
+    // Not `appId`: as a substring of the URL it would keep the whole URL in memory.
     this.apps.set(app.appId, app);
     return app;
-  }
-
-  private requireRecent(readAt: ClockReading): void {
-    if (this.clock.elapsedSince(readAt) <= MAX_AGE_OF_ANSWER) return;
-    throw new ProblemError('unavailable', 'The look-ups took so long that what they found may not hold any more.');
   }
 }
 
@@ -160,11 +125,7 @@ function requireEnabled(app: SigningApp | undefined): SigningApp {
   return app;
 }
 
-function sampleOf(values: readonly string[]): Sample {
-  return { count: values.length, first: values.slice(0, NAMED_IN_REPORT) };
-}
-
-/** For each app id, a line of $1: the app, its keys and its identity settings as one JSON text; null where there is no app. */
+/** For each app id, a line of $1: the app with its keys and identity settings as JSON text; null where there is no app. */
 function appsStatement(dataSource: DataSource): Statement {
   const json = (entity: EntityTarget<ObjectLiteral>, alias: string, more = ''): string => {
     const pairs = dataSource.getMetadata(entity).columns.map(({ propertyName, databaseName, type }) => {

@@ -4,37 +4,27 @@ import type { App } from './app.entity.js';
 import { hmacSecretPurpose, masterKeyPurpose, open, SealError, sealingKeyId, type SealPurpose } from './sealing.js';
 import { keyInForce } from './signing-app.js';
 
-export interface KeyState {
-  readonly version: number;
-  readonly state: 'past' | 'in force' | 'scheduled';
-  readonly active_from: string;
-  /** When the next version takes over; null: there is none. */
-  readonly active_until: string | null;
-  readonly sealed_with: string;
-}
-
-/** The versions of an app's key in the order in which they begin to sign. @param now milliseconds since 1970. */
-export function keyStates({ masterKeys }: App, now: number): KeyState[] {
+/** The versions of an app's key in the order in which they sign, each until the next one. @param now milliseconds since 1970. */
+export function keyStates({ masterKeys }: App, now: number) {
   const inForce = keyInForce(masterKeys, now);
-  const keys = masterKeys.toSorted((a, b) => a.activeFrom.getTime() - b.activeFrom.getTime() || a.version - b.version);
-  return keys.map((key, index) => ({
+  return masterKeys.map((key, index) => ({
     version: key.version,
     state: key === inForce ? 'in force' : key.activeFrom.getTime() > now ? 'scheduled' : 'past',
     active_from: key.activeFrom.toISOString(),
-    active_until: keys[index + 1]?.activeFrom.toISOString() ?? null,
+    active_until: masterKeys[index + 1]?.activeFrom.toISOString() ?? null,
     sealed_with: sealingKeyId(key.sealedKey),
   }));
 }
 
-/** Why an app cannot be signed for: a line for each secret that does not open or is missing. */
+/** Why the service cannot sign for an app or verify its tokens: a line for each secret that is missing or cannot be decrypted. */
 export function faultsOf(app: App, identity: AppIdentity | null, sealingKeys: SealingKeys): string[] {
   const faults: string[] = [];
-  const tryToOpen = (what: string, sealed: string, purpose: SealPurpose): void => {
+  const tryToOpen = (secret: string, sealed: string, purpose: SealPurpose): void => {
     try {
       open(sealed, purpose, sealingKeys);
     } catch (error) {
       if (!(error instanceof SealError)) throw error;
-      faults.push(`${what}: ${error.message}`);
+      faults.push(`${secret}: ${error.message}`);
     }
   };
   if (app.masterKeys.length === 0) faults.push('no master key');
@@ -50,5 +40,5 @@ export function faultsOf(app: App, identity: AppIdentity | null, sealingKeys: Se
 /** @throws {Error} when no such app is registered. */
 export function requireRegistered(appId: string, app: App | null): App {
   if (app !== null) return app;
-  throw new Error(`no app "${appId}" is registered: "im-signature app list" shows which are`);
+  throw new Error(`no app "${appId}" is registered; "im-signature app list" lists the registered ones`);
 }

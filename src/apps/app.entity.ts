@@ -7,33 +7,14 @@ export type TimestampFormat = 'seconds.micros' | 'seconds' | 'milliseconds';
 /** A registered app. Its rows are written by migrations. */
 @Entity({ name: 'apps' })
 export class App {
-  @PrimaryColumn({ name: 'app_id', type: 'text' })
-  appId!: string;
-
-  @Column({ type: 'text' })
-  name!: string;
-
-  @Column({ type: 'boolean' })
-  disabled!: boolean;
-
-  @Column({ type: 'text' })
-  identity!: Identity;
-
-  @Column({ name: 'timestamp_format', type: 'text' })
-  timestampFormat!: TimestampFormat;
-
-  @Column({ type: 'text' })
-  membership!: 'off' | 'where-registered' | 'required';
-
-  @Column({ name: 'max_members', type: 'integer' })
-  maxMembers!: number;
-
-  @Column({ name: 'created_at', type: 'timestamptz', insert: false, update: false })
-  createdAt!: Date;
-
-  @Column({ name: 'updated_at', type: 'timestamptz', insert: false, update: false })
-  updatedAt!: Date;
-
-  @OneToMany(() => AppMasterKey, (key) => key.app)
-  masterKeys!: Relation<AppMasterKey>[];
+  @PrimaryColumn({ name: 'app_id', type: 'text' }) appId!: string;
+  @Column({ type: 'text' }) name!: string;
+  @Column({ type: 'boolean' }) disabled!: boolean;
+  @Column({ type: 'text' }) identity!: Identity;
+  @Column({ name: 'timestamp_format', type: 'text' }) timestampFormat!: TimestampFormat;
+  @Column({ type: 'text' }) membership!: 'off' | 'where-registered' | 'required';
+  @Column({ name: 'max_members', type: 'integer' }) maxMembers!: number;
+  @Column({ name: 'created_at', type: 'timestamptz', insert: false, update: false }) createdAt!: Date;
+  @Column({ name: 'updated_at', type: 'timestamptz', insert: false, update: false }) updatedAt!: Date;
+  @OneToMany(() => AppMasterKey, (key) => key.app) masterKeys!: Relation<AppMasterKey>[];
 }

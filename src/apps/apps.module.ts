@@ -1,23 +1,19 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { loadOrCreateSealingKeys } from '../config/secrets-key.js';
 import { Settings } from '../config/settings.js';
-import { LookUpsModule } from '../database/look-ups.module.js';
-import { AppIdentity } from './app-identity.entity.js';
-import { AppMasterKey } from './app-master-key.entity.js';
-import { App } from './app.entity.js';
+import { APP_ENTITIES } from './app-records.js';
 import { AppRegistry, SEALING_KEYS } from './app-registry.js';
-import { keptSealingKeys } from './kept-sealing-key.js';
+
+const sealingKeys = {
+  provide: SEALING_KEYS,
+  inject: [Settings],
+  useFactory: (settings: Settings) => settings.sealingKeys ?? loadOrCreateSealingKeys(settings.dataDir),
+};
 
 @Module({
-  imports: [TypeOrmModule.forFeature([App, AppMasterKey, AppIdentity]), LookUpsModule],
-  providers: [
-    AppRegistry,
-    {
-      provide: SEALING_KEYS,
-      inject: [Settings],
-      useFactory: (settings: Settings) => settings.sealingKeys ?? keptSealingKeys(settings.dataDir),
-    },
-  ],
+  imports: [TypeOrmModule.forFeature(APP_ENTITIES)],
+  providers: [AppRegistry, sealingKeys],
   exports: [AppRegistry, SEALING_KEYS],
 })
 export class AppsModule {}

@@ -9,23 +9,23 @@ const TAG_BYTES = 16;
 /** `v1.<id of the sealing key>.<base64url of nonce, ciphertext and tag>` */
 const SEALED = /^v1\.([A-Za-z0-9_-]{1,32})\.([A-Za-z0-9_-]+)$/;
 
-/** What a sealed value is for. It is bound to the value: sealed for one purpose, it does not open for another. */
+/** The additional data of a sealed value: copied to another app or version, it cannot be decrypted. */
 export type SealPurpose = `master-key:${string}:${number}` | `hmac-secret:${string}`;
 
-/** The purpose of an app's master key of one version; an app id holds no ":", so no two purposes read the same. */
+/** The purpose of one version of an app's master key. An app id holds no ":", so no two purposes are equal. */
 export function masterKeyPurpose(appId: string, version: number): SealPurpose {
   return `master-key:${appId}:${version}`;
 }
 
-/** The purpose of the secret that an app's tokens are signed with. */
+/** The purpose of the secret that signs an app's tokens. */
 export function hmacSecretPurpose(appId: string): SealPurpose {
   return `hmac-secret:${appId}`;
 }
 
-/** A sealed value that does not open. The message says why and holds neither the value nor a key. */
+/** A sealed value cannot be decrypted. The message says why and holds neither the value nor a key. */
 export class SealError extends Error {}
 
-/** Seals a text under the first of the keys. Two seals of one text differ. */
+/** Encrypts a text with the first of the keys and a random nonce. */
 export function seal(plain: string, purpose: SealPurpose, keys: SealingKeys): string {
   const [entry] = keys;
   if (entry === undefined) throw new SealError('there is no sealing key');
@@ -36,37 +36,31 @@ export function seal(plain: string, purpose: SealPurpose, keys: SealingKeys): st
   return `v1.${id}.${sealed.toString('base64url')}`;
 }
 
-/** The id of the key that a value was sealed with. @throws {SealError} when the text is no sealed value. */
+/** The id of the key that a value was sealed with. @throws {SealError} when the text is not a sealed value. */
 export function sealingKeyId(sealed: string): string {
   return parse(sealed).id;
 }
 
-/**
- * Opens what `seal` made for the same purpose.
- *
- * @throws {SealError} when the text is no sealed value, its key is not configured, or it was changed or sealed for another purpose.
- */
+/** Decrypts what `seal` made for the same purpose, with whichever of the keys made it. @throws {SealError} */
 export function open(sealed: string, purpose: SealPurpose, keys: SealingKeys): string {
   const { id, bytes } = parse(sealed);
   const key = keys.get(id);
-  if (key === undefined) {
-    throw new SealError(`it is sealed with the key "${id}", which SECRETS_KEY does not hold`);
-  }
+  if (key === undefined) throw new SealError(`sealed with key "${id}", which SECRETS_KEY does not hold`);
   const decipher = createDecipheriv(CIPHER, key, bytes.subarray(0, IV_BYTES))
     .setAAD(Buffer.from(purpose))
     .setAuthTag(bytes.subarray(-TAG_BYTES));
   try {
     return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES, -TAG_BYTES)), decipher.final()]).toString('utf8');
   } catch {
-    throw new SealError(`it does not open with the key "${id}": another key, another place, or it was changed`);
+    throw new SealError(
+      `cannot decrypt with key "${id}": wrong SECRETS_KEY, copied from another app or version, or corrupted`,
+    );
   }
 }
 
 function parse(sealed: string): { id: string; bytes: Buffer } {
-  const match = SEALED.exec(sealed);
-  const bytes = Buffer.from(match?.[2] ?? '', 'base64url');
-  if (match?.[1] === undefined || bytes.length < IV_BYTES + TAG_BYTES) {
-    throw new SealError('it is not a sealed value');
-  }
-  return { id: match[1], bytes };
+  const [, id, encoded = ''] = SEALED.exec(sealed) ?? [];
+  const bytes = Buffer.from(encoded, 'base64url');
+  if (id === undefined || bytes.length < IV_BYTES + TAG_BYTES) throw new SealError('not a sealed value');
+  return { id, bytes };
 }

@@ -7,97 +7,67 @@ import type { AppMasterKey } from './app-master-key.entity.js';
 import type { App } from './app.entity.js';
 import { masterKeyPurpose, open, SealError } from './sealing.js';
 
-/** An app with its keys and identity settings as JSON; moments are milliseconds since 1970. */
-interface Content extends Omit<App, 'masterKeys'> {
-  readonly masterKeys: readonly (Omit<AppMasterKey, 'activeFrom'> & { readonly activeFrom: number })[];
+type SealedKey = Pick<AppMasterKey, 'version' | 'sealedKey'>;
+type Columns = 'appId' | 'disabled' | 'identity' | 'timestampFormat' | 'membership' | 'maxMembers';
+
+/** An app as the request path needs it. A new one replaces it when its rows change, and with it the decrypted keys. */
+export interface SigningApp extends Readonly<Pick<App, Columns>> {
   readonly identitySettings: AppIdentity | null;
-}
-
-/** An app as requests need it. What is derived from its rows lives as long as it does: it is replaced when they have changed. */
-export class SigningApp {
-  readonly appId: string;
-  readonly disabled: boolean;
-  readonly identity: App['identity'];
-  readonly timestampFormat: App['timestampFormat'];
-  readonly membership: App['membership'];
-  readonly maxMembers: number;
-  readonly identitySettings: AppIdentity | null;
-  private readonly masterKeys: readonly AppMasterKey[];
-  private readonly opened = new Map<AppMasterKey, KeyObject>();
-
+  /** Its rows as JSON. */
+  readonly content: string;
+  /** When the last query that returned these rows was sent. */
+  readAt: ClockReading;
   /**
-   * @param content the rows as JSON, by the names of the entities' properties.
-   * @param readAt when the query was sent that last found these rows.
-   */
-  constructor(
-    readonly content: string,
-    public readAt: ClockReading,
-    private readonly sealingKeys: SealingKeys,
-  ) {
-    const app = JSON.parse(content) as Content;
-    this.appId = app.appId;
-    this.disabled = app.disabled;
-    this.identity = app.identity;
-    this.timestampFormat = app.timestampFormat;
-    this.membership = app.membership;
-    this.maxMembers = app.maxMembers;
-    this.identitySettings = app.identitySettings;
-    this.masterKeys = app.masterKeys.map((key) => ({ ...key, activeFrom: new Date(key.activeFrom) }));
-  }
-
-  /**
-   * The master key that signs at a moment.
+   * The key that signs.
    *
    * @param now milliseconds since 1970.
-   * @throws {ProblemError} `unavailable` when the app has no key or it does not open; the reason is its `cause`.
+   * @throws {ProblemError} `unavailable` when the app has no key or it cannot be decrypted; the `cause` says why.
    */
-  masterKey(now: number): KeyObject {
-    const key = keyInForce(this.masterKeys, now);
-    if (key === undefined) throw new ProblemError('unavailable', 'The app has no master key.');
-    let opened = this.opened.get(key);
-    if (opened === undefined) {
-      opened = this.open(key);
-      this.opened.set(key, opened);
-    }
-    return opened;
-  }
+  masterKey(now: number): KeyObject;
+}
 
-  private open({ version, sealedKey }: AppMasterKey): KeyObject {
-    try {
-      const plain = open(sealedKey, masterKeyPurpose(this.appId, version), this.sealingKeys);
-      return createSecretKey(plain, 'utf8');
-    } catch (error) {
-      if (!(error instanceof SealError)) throw error;
-      const cause = new Error(`Master key ${version} of app ${this.appId}: ${error.message}`);
-      throw new ProblemError('unavailable', "The app's master key cannot be used.", { cause });
-    }
+interface Content extends Pick<App, Columns> {
+  readonly identitySettings: AppIdentity | null;
+  readonly masterKeys: (SealedKey & { readonly activeFrom: number })[];
+}
+
+/** @param content the rows as JSON by the entities' property names, times in milliseconds since 1970, keys in order of version. */
+export function signingApp(content: string, readAt: ClockReading, sealingKeys: SealingKeys): SigningApp {
+  const { masterKeys, ...app } = JSON.parse(content) as Content;
+  const keys = masterKeys
+    .sort((a, b) => a.activeFrom - b.activeFrom)
+    .map((key) => ({ ...key, activeFrom: new Date(key.activeFrom), opened: undefined as KeyObject | undefined }));
+  return {
+    ...app,
+    content,
+    readAt,
+    masterKey(now) {
+      const key = keyInForce(keys, now);
+      if (key === undefined) throw new ProblemError('unavailable', 'The app has no master key.');
+      return (key.opened ??= openMasterKey(app.appId, key, sealingKeys));
+    },
+  };
+}
+
+function openMasterKey(appId: string, { version, sealedKey }: SealedKey, sealingKeys: SealingKeys): KeyObject {
+  try {
+    return createSecretKey(open(sealedKey, masterKeyPurpose(appId, version), sealingKeys), 'utf8');
+  } catch (error) {
+    if (!(error instanceof SealError)) throw error;
+    const cause = new Error(`Master key ${version} of app ${appId}: ${error.message}`);
+    throw new ProblemError('unavailable', "The app's master key cannot be used.", { cause });
   }
 }
 
 /**
- * The key in force at a moment: the one with the latest `active_from` not after it, the higher version where two are equal. Before
- * all of them it is the first, so that a clock that is behind leaves no app without a key. Undefined only where there is no key.
+ * The last key whose `activeFrom` has come, or else the first, so that a clock that is behind leaves no app without a key.
  *
+ * @param keys in the order of `activeFrom`, and of `version` where it is equal.
  * @param now milliseconds since 1970.
  */
-export function keyInForce<K extends Pick<AppMasterKey, 'activeFrom' | 'version'>>(
-  keys: readonly K[],
-  now: number,
-): K | undefined {
-  let inForce: K | undefined;
-  let first: K | undefined;
-  for (const key of keys) {
-    const earlier = first === undefined ? -1 : begins(key) - begins(first);
-    if (first === undefined || earlier < 0 || (earlier === 0 && key.version < first.version)) first = key;
-    if (begins(key) > now) continue;
-    const later = inForce === undefined ? 1 : begins(key) - begins(inForce);
-    if (inForce === undefined || later > 0 || (later === 0 && key.version > inForce.version)) inForce = key;
-  }
-  return inForce ?? first;
-}
-
-/** A time beyond JavaScript's years is no number: it is later than any. */
-function begins({ activeFrom }: Pick<AppMasterKey, 'activeFrom'>): number {
-  const time = activeFrom.getTime();
-  return Number.isNaN(time) ? Number.MAX_VALUE : time;
+export function keyInForce<K extends Pick<AppMasterKey, 'activeFrom'>>(keys: readonly K[], now: number): K | undefined {
+  let inForce = keys[0];
+  // A time beyond JavaScript's years is NaN, which is not <= now.
+  for (const key of keys) if (key.activeFrom.getTime() <= now) inForce = key;
+  return inForce;
 }

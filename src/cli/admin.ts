@@ -36,11 +36,10 @@ export async function withDatabaseUrl<T>(io: Io, work: (url: string, settings: S
  */
 export async function withAdmin<T>(io: Io, work: (admin: Admin) => Promise<T>): Promise<T> {
   return withDatabaseUrl(io, async (url, settings) => {
-    const { adminOptions, connect } = await import('../database/data-source.js');
-    const { withOwnConnection } = await import('../database/own-connection.js');
+    const { adminOptions, connect, withOwnConnection } = await import('../database/data-source.js');
     const { APP_ENTITIES, AppRecords } = await import('../apps/app-records.js');
     const { AppRegistrations } = await import('../apps/app-registrations.js');
-    const { keptSealingKeys } = await import('../apps/kept-sealing-key.js');
+    const { loadOrCreateSealingKeys } = await import('../config/secrets-key.js');
     const dataSource = await connect({ ...adminOptions(url), entities: APP_ENTITIES });
     const apps = new AppRecords(dataSource);
     try {
@@ -48,7 +47,7 @@ export async function withAdmin<T>(io: Io, work: (admin: Admin) => Promise<T>): 
         dataSource,
         apps,
         registrations: new AppRegistrations(dataSource, apps, settings.migrationsDir),
-        sealingKeys: settings.sealingKeys ?? keptSealingKeys(settings.dataDir),
+        sealingKeys: settings.sealingKeys ?? loadOrCreateSealingKeys(settings.dataDir),
         withOwnConnection: (onClient) => withOwnConnection(url, onClient),
       });
     } finally {

@@ -1,19 +1,19 @@
 import { Injectable } from '@nestjs/common';
 
-/** A moment by two clocks, in milliseconds: the monotonic one may stop while the machine sleeps, the wall clock can be set. */
+/** A time by two clocks, in milliseconds: the monotonic one may stop in suspend, the wall clock may be set. */
 export interface ClockReading {
   readonly monotonic: number;
   readonly wall: number;
 }
 
-/** The clocks of this machine. Injected, so that a test can let time pass. */
+/** This machine's clocks, injected so that a test can advance them. */
 @Injectable()
 export class Clock {
   read(): ClockReading {
     return { monotonic: performance.now(), wall: Date.now() };
   }
 
-  /** Milliseconds since a reading, by the clock on which more have passed. */
+  /** Milliseconds since a reading, by the clock that advanced more. */
   elapsedSince({ monotonic, wall }: ClockReading): number {
     return Math.max(performance.now() - monotonic, Date.now() - wall);
   }

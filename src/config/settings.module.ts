@@ -3,7 +3,7 @@ import { ConfigModule, registerAs } from '@nestjs/config';
 import { Clock } from './clock.js';
 import { loadSettings, Settings } from './settings.js';
 
-/** Read when the application starts. */
+/** Loaded when the application starts, not when this file is imported. */
 const settings = registerAs('settings', () => loadSettings());
 
 @Global()

@@ -1,6 +1,5 @@
 import { Module } from '@nestjs/common';
-import { LookUpsModule } from '../database/look-ups.module.js';
 import { FactsReader } from './facts-reader.js';
 
-@Module({ imports: [LookUpsModule], providers: [FactsReader], exports: [FactsReader] })
+@Module({ providers: [FactsReader], exports: [FactsReader] })
 export class ConversationsModule {}

@@ -1,12 +1,8 @@
 import { DeadlineError } from '../problems/deadline.js';
 
-/**
- * Milliseconds that a question may wait for its batch. Without this limit an overload outlasts its cause: each question would be
- * asked when its request is already refused, and the next ones wait for it in vain.
- */
+/** Milliseconds that a question waits for its batch. Later its request is refused before the answer, and an overload would not end. */
 const MAX_WAIT = 500;
 
-/** A question that waits for its batch. */
 interface Waiting<Question, Answer> {
   readonly question: Question;
   readonly weight: number;
@@ -17,17 +13,17 @@ interface Waiting<Question, Answer> {
 }
 
 export interface BatchOptions<Question, Answer> {
-  /** Answers all questions of a batch, in their order. */
+  /** Answers the questions of a batch, in their order. */
   readonly ask: (questions: readonly Question[]) => Promise<readonly Answer[]>;
-  /** Whether a batch failed because of one of its questions, so that the others are asked again without it. */
+  /** Whether one of its questions made a batch fail: then the others are asked again without it. */
   readonly isFaultOfOne: (error: unknown) => boolean;
-  /** The most that the questions of a batch weigh together, unless it is a single one. */
+  /** The most that the questions of a batch weigh together; a single one may weigh more. */
   readonly maxWeight: number;
-  /** Batches that are asked at a time; meanwhile the questions for the next ones gather. */
+  /** The most batches at a time; further questions wait. */
   readonly maxInFlight: number;
 }
 
-/** Asks in one go what is asked within one turn of the event loop: the requests of a moment share a query. */
+/** Collects the questions of one turn of the event loop into batches, so that concurrent requests share a query. */
 export class Batches<Question, Answer> {
   private waiting: Waiting<Question, Answer>[] = [];
   private inFlight = 0;
@@ -35,7 +31,7 @@ export class Batches<Question, Answer> {
 
   constructor(private readonly options: BatchOptions<Question, Answer>) {}
 
-  /** @throws {DeadlineError} when no batch had room for the question within half a second. */
+  /** @throws {DeadlineError} when no batch has room for the question within half a second. */
   ask(question: Question, weight = 1): Promise<Answer> {
     return new Promise((resolve, reject) => {
       this.waiting.push({ question, weight, since: performance.now(), resolve, reject });
@@ -44,7 +40,7 @@ export class Batches<Question, Answer> {
   }
 
   private schedule(): void {
-    if (this.scheduled || this.inFlight >= this.options.maxInFlight) return;
+    if (this.waiting.length === 0 || this.scheduled || this.inFlight >= this.options.maxInFlight) return;
     this.scheduled = true;
     setImmediate(() => {
       this.scheduled = false;
@@ -53,9 +49,9 @@ export class Batches<Question, Answer> {
       this.inFlight++;
       void this.answer(batch).finally(() => {
         this.inFlight--;
-        if (this.waiting.length > 0) this.schedule();
+        this.schedule();
       });
-      if (this.waiting.length > 0) this.schedule();
+      this.schedule();
     });
   }
 

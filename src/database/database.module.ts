@@ -1,24 +1,31 @@
-import { Module } from '@nestjs/common';
+import { Global, Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions.js';
 import { Settings } from '../config/settings.js';
 import { connectService, serviceOptions } from './data-source.js';
 import { DatabaseServer } from './database-server.js';
-import { DatabaseServerModule } from './database-server.module.js';
-import { migrate, PendingMigrationsError, pendingMigrations } from './migrate.js';
+import { LookUps } from './look-ups.js';
+import { migrate, requireMigrated } from './migrate.js';
 
+/** Imported by TypeORM's module, so that Nest shuts it down later: connections are closed before an embedded server stops. */
+@Module({ providers: [DatabaseServer], exports: [DatabaseServer] })
+class DatabaseServerModule {}
+
+@Global()
 @Module({
   imports: [
     TypeOrmModule.forRootAsync({
       imports: [DatabaseServerModule],
       inject: [DatabaseServer, Settings],
-      useFactory: async (server: DatabaseServer, settings: Settings) => {
+      useFactory: async (server: DatabaseServer, { databasePoolSize, migrationsDir }: Settings) => {
         const url = await server.url();
-        await prepareSchema(url, server.embedded, settings.migrationsDir);
+        // The operator chooses when to migrate any other than the embedded database.
+        if (server.embedded) await migrate(url, migrationsDir);
+        else await requireMigrated(url, migrationsDir);
         return {
-          ...serviceOptions(url, settings.databasePoolSize),
+          ...serviceOptions(url, databasePoolSize),
           autoLoadEntities: true,
-          // A database that is away at the start is the operator's to mend, who is told at once.
+          // An unreachable database fails the start at once, with one line for the operator.
           retryAttempts: 0,
           verboseRetryLog: false,
         };
@@ -27,16 +34,7 @@ import { migrate, PendingMigrationsError, pendingMigrations } from './migrate.js
     }),
     DatabaseServerModule,
   ],
-  exports: [DatabaseServerModule],
+  providers: [LookUps],
+  exports: [LookUps],
 })
 export class DatabaseModule {}
-
-/** An embedded database is migrated at the start; any other by `npm run migrate`, at a moment its operator chooses. */
-async function prepareSchema(url: string, embedded: boolean, folder: string): Promise<void> {
-  if (embedded) {
-    await migrate(url, folder);
-    return;
-  }
-  const pending = await pendingMigrations(url, folder);
-  if (pending.length > 0) throw new PendingMigrationsError(pending);
-}

@@ -4,24 +4,21 @@ import { pathToFileURL } from 'node:url';
 import { escapeLiteral } from 'pg';
 import type { MigrationInterface } from 'typeorm';
 
-/** A row by the names of its columns. */
+/** A row by column names. */
 export type Row = Readonly<Record<string, unknown>>;
 
-/** An SQL statement, and the one that reverts it. */
+/** An SQL statement, and the one that reverts it; where `exact`, each of them must change one row. */
 export interface Change {
   readonly up: string;
   readonly down: string;
-  /** Whether each of them must change one row. */
   readonly exact?: boolean;
 }
 
 export interface NewRegistration {
-  /** The part of the file's name that says what it does: `register-app-shop`. */
+  /** A part of the file's name: `register-app-shop`. */
   readonly slug: string;
-  /** The apps that it changes. */
   readonly appIds: readonly string[];
   readonly comment: string;
-  /** In the order in which they are applied. */
   readonly changes: readonly Change[];
 }
 
@@ -31,21 +28,13 @@ export function slugOf(id: string): string {
 }
 
 /**
- * The change from one state of a row to another.
+ * The change from one state of a row to another: an insert without `before`, a delete without `after`.
  *
  * @param key the columns of the primary key.
- * @param before undefined: the row is inserted.
- * @param after undefined: the row is deleted.
- * @param exact whether an update fails where it does not find the values that it replaces.
+ * @param exact whether an update fails where the row does not have the values of `before`.
  * @returns undefined when the states are equal.
  */
-export function changeOf(
-  table: string,
-  key: readonly string[],
-  before?: Row,
-  after?: Row,
-  exact = false,
-): Change | undefined {
+export function changeOf(table: string, key: readonly string[], before?: Row, after?: Row, exact = false) {
   const row = after ?? before;
   if (row === undefined) return undefined;
   const equal = (state: Row, columns: readonly string[], separator: string) =>
@@ -60,12 +49,12 @@ export function changeOf(
   }
   const changed = Object.keys(after).filter((column) => literal(before[column]) !== literal(after[column]));
   if (changed.length === 0) return undefined;
-  const update = (old: Row, fresh: Row) =>
-    `UPDATE ${table}\nSET ${equal(fresh, changed, ', ')}\n${where}${exact ? ` AND ${equal(old, changed, ' AND ')}` : ''}`;
+  const update = (from: Row, to: Row) =>
+    `UPDATE ${table}\nSET ${equal(to, changed, ', ')}\n${where}${exact ? ` AND ${equal(from, changed, ' AND ')}` : ''}`;
   return { up: update(before, after), down: update(after, before), exact };
 }
 
-/** A value in SQL; an array is one of texts, an object is JSON. */
+/** A value in SQL: an array as `text[]`, an object as JSON. */
 function literal(value: unknown): string {
   if (value === null || value === undefined) return 'NULL';
   if (typeof value === 'string') return escapeLiteral(value).trim();
@@ -74,24 +63,25 @@ function literal(value: unknown): string {
 }
 
 /**
- * Writes `<time>-<slug>.mjs` into a folder of registrations: JavaScript, so that it needs no build where it is applied.
- * Its time is later than that of every registration in the folder, so that it runs after them and no two are equal.
+ * Writes `<time>-<slug>.mjs`: JavaScript, so that applying it needs no build, and later than all others, so that it runs last.
  *
  * @returns its path from the current folder.
  */
 export async function writeRegistration(folder: string, registration: NewRegistration): Promise<string> {
-  const times = (await registrations(folder)).map((name) => Number.parseInt(name, 10));
-  const time = Math.max(Date.now(), ...times.map((taken) => taken + 1));
+  const last = (await registrations(folder)).at(-1) ?? '0';
+  const time = Math.max(Date.now(), Number.parseInt(last, 10) + 1);
   const path = join(folder, `${time}-${registration.slug}.mjs`);
-  // One write, never over an existing file: nothing half-written stays behind.
   await writeFile(path, sourceOf(registration, time), { flag: 'wx', flush: true });
   return relative(process.cwd(), path);
 }
 
 function sourceOf({ slug, appIds, comment, changes }: NewRegistration, time: number): string {
+  let [up, down] = ['', ''];
+  for (const change of changes) {
+    up += queryOf(change.up, change.exact);
+    down = queryOf(change.down, change.exact) + down;
+  }
   const name = slug.replace(/(?:^|-)([A-Za-z0-9])/g, (_, letter: string) => letter.toUpperCase());
-  const up = changes.map((change) => statement(change.up, change.exact));
-  const down = changes.toReversed().map((change) => statement(change.down, change.exact));
   return `// @ts-check
 ${appIds.map(aboutLine).join('')}
 /** @import { MigrationInterface, QueryRunner } from 'typeorm' */
@@ -104,11 +94,11 @@ ${appIds.map(aboutLine).join('')}
 export class ${name}${time} {
   /** @param {QueryRunner} queryRunner */
   async up(queryRunner) {
-${up.join('')}  }
+${up}  }
 
   /** @param {QueryRunner} queryRunner */
   async down(queryRunner) {
-${down.join('')}  }
+${down}  }
 }
 ${changes.some(({ exact }) => exact) ? REQUIRE_ONE : ''}`;
 }
@@ -116,11 +106,11 @@ ${changes.some(({ exact }) => exact) ? REQUIRE_ONE : ''}`;
 const REQUIRE_ONE = `
 /** @param {[unknown[], number]} result of an UPDATE */
 function requireOne([, count]) {
-  if (count !== 1) throw new Error('the value is not the one that this migration was written for');
+  if (count !== 1) throw new Error('the row does not have the value that this migration replaces');
 }
 `;
 
-function statement(sql: string, exact = false): string {
+function queryOf(sql: string, exact = false): string {
   const text = sql.replace(/[\\`]|\$\{/g, '\\$&').replaceAll('\r', '\\r');
   const query = `await queryRunner.query(\`\n${text}\`)`;
   return `    ${exact ? `requireOne(${query})` : query};\n`;
@@ -131,7 +121,7 @@ function aboutLine(appId: string): string {
   return `// About the app ${JSON.stringify(appId).replace(/[\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16)}`)}.\n`;
 }
 
-/** The classes of the registrations in a folder. @throws {Error} that names the file which cannot be loaded. */
+/** The classes of the registrations in a folder. @throws {Error} that names a file which cannot be loaded. */
 export async function loadRegistrations(folder: string): Promise<(new () => MigrationInterface)[]> {
   const classes: (new () => MigrationInterface)[] = [];
   for (const file of await registrations(folder)) {
@@ -147,17 +137,8 @@ export async function loadRegistrations(folder: string): Promise<(new () => Migr
   return classes;
 }
 
-/**
- * The first registration that the database lacks.
- *
- * @param applied the names of the migrations that the database has.
- * @param appId only registrations that change this app count.
- */
-export async function firstUnapplied(
-  folder: string,
-  applied: readonly string[],
-  appId?: string,
-): Promise<string | undefined> {
+/** The first file that is not among the `applied` migrations, of those that change the app where an id is given. */
+export async function firstUnapplied(folder: string, applied: readonly string[], appId?: string) {
   for (const file of await registrations(folder)) {
     if (applied.some((name) => name.endsWith(file.slice(0, 13)))) continue;
     if (appId === undefined || (await readFile(join(folder, file), 'utf8')).includes(aboutLine(appId))) return file;
@@ -165,7 +146,7 @@ export async function firstUnapplied(
   return undefined;
 }
 
-/** The files' names, in the order of their times. */
+/** The names of the files, in the order of their times. */
 async function registrations(folder: string): Promise<string[]> {
   return (await readdir(folder)).filter((name) => /^\d{13}-.*\.mjs$/.test(name)).sort();
 }

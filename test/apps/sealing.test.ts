@@ -12,7 +12,7 @@ const keys = new Map([
 const purpose = masterKeyPurpose('1', 1);
 
 describe('a sealed value', () => {
-  it('opens to what was sealed, whatever it is', () => {
+  it('decrypts to the text that was sealed', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), (plain) => {
         expect(open(seal(plain, purpose, keys), purpose, keys)).toBe(plain);
@@ -20,13 +20,13 @@ describe('a sealed value', () => {
     );
   });
 
-  it('differs each time, and holds nothing of the plain text', () => {
+  it('differs each time, and does not contain the plain text', () => {
     const one = seal('plain-text', purpose, keys);
     expect(one).not.toBe(seal('plain-text', purpose, keys));
     expect(Buffer.from(one.split('.')[2] ?? '', 'base64url').includes('plain-text')).toBe(false);
   });
 
-  it('is made with the first key and opens with any that is configured', () => {
+  it('is encrypted with the first key, and decrypted with any key of SECRETS_KEY', () => {
     expect(sealingKeyId(seal('x', purpose, keys))).toBe('2027');
     const older = seal('x', purpose, new Map([['2026', old]]));
     expect(sealingKeyId(older)).toBe('2026');
@@ -36,11 +36,11 @@ describe('a sealed value', () => {
   it.each([
     ['another app', masterKeyPurpose('2', 1)],
     ['another version', masterKeyPurpose('1', 2)],
-  ])('does not open when copied to %s', (_place, elsewhere) => {
+  ])('cannot be decrypted when copied to %s', (_place, elsewhere) => {
     expect(() => open(seal('x', purpose, keys), elsewhere, keys)).toThrow(SealError);
   });
 
-  it('does not open with any one bit changed', () => {
+  it('cannot be decrypted with any one bit changed', () => {
     const sealed = seal('x', purpose, keys);
     const [version, id, encoded = ''] = sealed.split('.');
     const bytes = Buffer.from(encoded, 'base64url');
@@ -52,19 +52,20 @@ describe('a sealed value', () => {
     }
   });
 
-  it('names the key it needs when that is not configured', () => {
+  it('names its key where SECRETS_KEY does not hold it', () => {
     const sealed = seal('x', purpose, new Map([['2025', randomBytes(32)]]));
-    expect(() => open(sealed, purpose, keys)).toThrow(
-      'it is sealed with the key "2025", which SECRETS_KEY does not hold',
-    );
+    expect(() => open(sealed, purpose, keys)).toThrow('sealed with key "2025", which SECRETS_KEY does not hold');
   });
 
-  it('does not open with another key of the same id', () => {
+  it('cannot be decrypted with another key of the same id', () => {
     const sealed = seal('x', purpose, new Map([['2027', randomBytes(32)]]));
-    expect(() => open(sealed, purpose, keys)).toThrow('it does not open with the key "2027"');
+    expect(() => open(sealed, purpose, keys)).toThrow('cannot decrypt with key "2027": wrong SECRETS_KEY');
   });
 
-  it.each(['', 'plain', 'v1.2027.', 'v1.2027.AAAA', 'v2.2027.AAAA', 'v1..AAAA'])('is not %j', (text) => {
-    expect(() => open(text, purpose, keys)).toThrow('it is not a sealed value');
-  });
+  it.each(['', 'plain', 'v1.2027.', 'v1.2027.AAAA', 'v2.2027.AAAA', 'v1..AAAA'])(
+    'does not have the form %j',
+    (text) => {
+      expect(() => open(text, purpose, keys)).toThrow('not a sealed value');
+    },
+  );
 });

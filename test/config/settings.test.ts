@@ -1,7 +1,7 @@
 import { join } from 'node:path';
+import { built } from '../support/built.js';
 import { describe, expect, it } from 'vitest';
 import { readSettings, SettingsError } from '../../src/config/settings.js';
-import { built } from '../support/built.js';
 
 const KEY = Buffer.alloc(32, 7).toString('base64');
 const URL = 'postgres://user:hunter2@db.example.com:5432/im';
@@ -17,7 +17,7 @@ function faultsOf(env: NodeJS.ProcessEnv): readonly string[] {
 }
 
 describe('the settings', () => {
-  it('need nothing: an embedded database, any origin, this machine only', () => {
+  it('have defaults: an embedded database, any origin, this machine only', () => {
     expect(readSettings({})).toEqual({
       host: '127.0.0.1',
       port: 3000,
@@ -38,7 +38,7 @@ describe('the settings', () => {
     expect(settings.readSettings({}).migrationsDir).toBe(join(import.meta.dirname, '../../migrations'));
   });
 
-  it('let no page call from a browser when there is a DATABASE_URL, unless told', () => {
+  it('allow no browser origin with DATABASE_URL, except those in CORS_ORIGINS', () => {
     const env = { DATABASE_URL: URL, SECRETS_KEY: KEY };
     expect(readSettings(env).corsOrigins).toEqual([]);
     expect(readSettings({ ...env, CORS_ORIGINS: 'https://a.example,http://localhost:8080' }).corsOrigins).toEqual([
@@ -48,7 +48,7 @@ describe('the settings', () => {
     expect(readSettings({ CORS_ORIGINS: 'none' }).corsOrigins).toEqual([]);
   });
 
-  it('take several sealing keys, the first of which seals', () => {
+  it('keep the order of the sealing keys, the first of which seals', () => {
     const { sealingKeys } = readSettings({ DATABASE_URL: URL, SECRETS_KEY: `2027:${KEY},2026:${KEY}` });
     expect([...(sealingKeys?.keys() ?? [])]).toEqual(['2027', '2026']);
   });
@@ -76,7 +76,7 @@ describe('the settings', () => {
     ],
     [{ DATABASE_URL: URL }, 'SECRETS_KEY: is required with DATABASE_URL (base64 of 32 bytes: openssl rand -base64 32)'],
     [{ SECRETS_KEY: '' }, 'SECRETS_KEY: entry 1: not the base64 of 32 bytes (44 characters, the last one =)'],
-    [{ SECRETS_KEY: `${KEY},${KEY}` }, 'SECRETS_KEY: entry 2: the key id "default" is there twice'],
+    [{ SECRETS_KEY: `${KEY},${KEY}` }, 'SECRETS_KEY: entry 2: duplicate key id "default"'],
     [{ SECRETS_KEY: `bad id:${KEY}` }, 'SECRETS_KEY: entry 1: a key id is 1 to 32 characters of A-Z a-z 0-9 _ -'],
     [
       { SECRETS_KEY: Buffer.alloc(31).toString('base64') },
@@ -86,11 +86,11 @@ describe('the settings', () => {
     expect(faultsOf(env)).toEqual([fault]);
   });
 
-  it('report every mistake at once', () => {
+  it('report all mistakes at once', () => {
     expect(faultsOf({ PORT: 'x', LOG_LEVEL: 'x', DATABASE_URL: URL })).toHaveLength(3);
   });
 
-  it('never repeat a secret', () => {
+  it('never print a secret', () => {
     const faults = faultsOf({ DATABASE_URL: `x${URL}`, SECRETS_KEY: 'topsecret' }).join();
     expect(faults).not.toContain('hunter2');
     expect(faults).not.toContain('topsecret');

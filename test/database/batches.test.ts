@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { Batches, type BatchOptions } from '../../src/database/batches.js';
 
-/** Batches of numbers, each answered by ten times as much, and what was asked so far. */
+/** Batches that answer each number with ten times as much, and the batches so far. */
 function makeBatches(options: Partial<BatchOptions<number, number>> = {}) {
   const asked: (readonly number[])[] = [];
   const waiting: (() => void)[] = [];
@@ -29,7 +29,7 @@ function makeBatches(options: Partial<BatchOptions<number, number>> = {}) {
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('questions', () => {
-  it('of one turn of the event loop are asked together, and each gets its own answer', async () => {
+  it('of one turn of the event loop share a batch, and each gets its own answer', async () => {
     const { batches, asked, answer } = makeBatches();
     const answers = Promise.all([3, 1, 2].map((question) => batches.ask(question)));
     await turn();
@@ -38,14 +38,14 @@ describe('questions', () => {
     expect(asked).toEqual([[3, 1, 2]]);
   });
 
-  it('that weigh too much together are split in their order, and a single one is asked whatever it weighs', async () => {
+  it('that weigh too much together are split in order, and a single one may weigh more than the maximum', async () => {
     const { batches, asked } = makeBatches({ maxWeight: 5 });
     void [2, 3, 1, 9, 1].map((weight) => batches.ask(weight, weight));
     while (asked.length < 4) await turn();
     expect(asked).toEqual([[2, 3], [1], [9], [1]]);
   });
 
-  it('wait while enough batches are in flight, and then go together', async () => {
+  it('wait while the maximum of batches is in flight, and then share one', async () => {
     const { batches, asked, answer } = makeBatches({ maxInFlight: 1 });
     const first = batches.ask(1);
     await turn();
@@ -109,7 +109,7 @@ describe('a batch that fails', () => {
     return { batches, asked };
   };
 
-  it.each([0, 3, 6])('because of one question fails only that one (%i)', async (bad) => {
+  it.each([0, 3, 6])('because of one question fails only that question (%i)', async (bad) => {
     const { batches } = failing(bad, true);
     const outcomes = await Promise.allSettled([0, 1, 2, 3, 4, 5, 6].map((question) => batches.ask(question)));
     expect(outcomes.map(({ status }) => status === 'fulfilled')).toEqual(
@@ -118,7 +118,7 @@ describe('a batch that fails', () => {
     expect(await batches.ask(9)).toBe(90);
   });
 
-  it('because of the server fails as a whole, and is asked once', async () => {
+  it('because of the server fails all its questions, without asking again', async () => {
     const { batches, asked } = failing(3, false);
     const outcomes = await Promise.allSettled([1, 2, 3].map((question) => batches.ask(question)));
     expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);

@@ -4,7 +4,7 @@ import { adminOptions, connect } from '../../src/database/data-source.js';
 import { withMigrationLock } from '../../src/database/migrate.js';
 import { makeDatabase } from '../support/database.js';
 
-it('the first error is told when the connection that holds the lock is lost, and the next one gets the lock', async () => {
+it('a migration that fails while the connection of its lock is lost reports its own error and releases the lock', async () => {
   const database = await makeDatabase('empty');
   const dataSource = await connect(adminOptions(database.url));
   const admin = new Client({ connectionString: database.url });

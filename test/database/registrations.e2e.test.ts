@@ -110,7 +110,9 @@ describe('a registration', () => {
       'reseal',
       changeOf('app_master_keys', ['app_id', 'version'], KEY, { ...KEY, sealed_key: 'v1.new.AAAA' }, true),
     );
-    await expect(migrate(database.url, folder)).rejects.toThrow('not the one that this migration was written for');
+    await expect(migrate(database.url, folder)).rejects.toThrow(
+      'the row does not have the value that this migration replaces',
+    );
     expect(await database.query('SELECT sealed_key FROM app_master_keys')).toEqual([{ sealed_key: 'v1.other.AAAA' }]);
   });
 

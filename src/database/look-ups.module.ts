@@ -1,5 +1,0 @@
-import { Module } from '@nestjs/common';
-import { LookUps } from './look-ups.js';
-
-@Module({ providers: [LookUps], exports: [LookUps] })
-export class LookUpsModule {}
