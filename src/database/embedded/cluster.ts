@@ -38,7 +38,7 @@ export async function findCluster(dataDir: string) {
   return { folder, account: { uid: account.uid, gid: account.gid }, exists };
 }
 
-/** Makes a cluster, with a password for its role `postgres`, beside its place: it is complete or absent. */
+/** Makes a cluster and its password beside its place: it is complete or absent. @throws {EmbeddedPostgresError} */
 export async function makeCluster({ folder, account }: Cluster, bin: string): Promise<void> {
   const drafts = `${folder}.new`;
   const password = join(drafts, 'password');
@@ -78,6 +78,7 @@ async function sync(folder: string): Promise<void> {
 
 const PASSWORD = 'postgres.password';
 
+/** The password of the role `postgres`. @throws {EmbeddedPostgresError} when it is missing. */
 export async function readPassword(folder: string): Promise<string> {
   const password = await fs.readFile(join(folder, PASSWORD), 'utf8').catch(os.unless('ENOENT'));
   if (password !== undefined) return password.trim();

@@ -35,7 +35,7 @@ export function holdEmbeddedPostgres(dataDir: string): Promise<EmbeddedPostgres>
   return hold;
 }
 
-/** Lets go when a signal is to end the process that nothing else handles; it ends at once when the signal comes again. */
+/** A signal that nothing else handles ends the process once it has let go, and at once when it comes again. */
 function releaseAll(signal: NodeJS.Signals): void {
   if (process.listenerCount(signal) > 1) return;
   process.off(signal, releaseAll);
@@ -58,7 +58,7 @@ async function open(dataDir: string): Promise<EmbeddedPostgres> {
   const folder = await clusterFolder(path);
   let released: Promise<void> | undefined;
 
-  /** Not lost is a server that breaks off all sessions because one of its processes crashed: it comes back. */
+  /** A server whose process crashes breaks off all sessions and comes back: that is no loss. */
   async function untilLost(): Promise<void> {
     for (;;) {
       await holder.ended;

@@ -27,6 +27,7 @@ export type Account = typeof NOBODY;
 /** Where root keeps what `NOBODY` cannot reach elsewhere. */
 export const SYSTEM_FOLDER = '/var/lib/im-signature';
 
+/** Makes that folder, which only root can write to, and gives its path. */
 export async function makeSystemFolder(): Promise<string> {
   await fs.mkdir(SYSTEM_FOLDER, { recursive: true });
   // The umask may be stricter.

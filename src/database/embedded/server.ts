@@ -38,7 +38,7 @@ export async function findServer(folder: string) {
   return { pid, url: `postgres://${login}@127.0.0.1:${port}/${DATABASE}?sslmode=disable&options=%20` };
 }
 
-/** Starts a server, in a session of its own, on a cluster on which none runs, and connects to it. */
+/** Starts a server, in a session of its own, on a cluster without one, and connects to it. @throws {EmbeddedPostgresError} */
 export async function startServer({ folder, account }: Cluster, bin: string, logFile: string) {
   const end = Date.now() + LIMIT_MS;
   for (;;) {
