@@ -20,6 +20,7 @@ try {
   await start();
 } catch (error) {
   for (const line of startErrorLines(error)) process.stderr.write(`im-signature did not start. ${line}\n`);
+  await DatabaseServer.release().catch(() => undefined);
   process.exit(1);
 }
 

@@ -40,7 +40,6 @@ beforeAll(async () => {
   await dataSource.destroy();
   await original.release();
   await promisify(execFile)('cp', ['-a', join(folder, 'primary'), join(folder, 'standby')]);
-  await rm(join(folder, 'standby', 'postgres.port'));
   await writeFile(join(folder, 'standby', 'postgres', 'standby.signal'), '');
   primary = await holdEmbeddedPostgres(join(folder, 'primary'));
   standby = await holdEmbeddedPostgres(join(folder, 'standby'));

@@ -30,7 +30,8 @@ beforeEach(async () => {
 
 afterEach(async () => {
   for (const program of started.splice(0)) {
-    program.process.kill('SIGKILL');
+    // Killed, it would leave its embedded PostgreSQL running.
+    program.process.kill('SIGTERM');
     await program.ends();
   }
   await rm(folder, { recursive: true, force: true, maxRetries: 20 });
@@ -120,6 +121,27 @@ describe('without any setting', () => {
     process.kill(Number(pid), 'SIGKILL');
     await service.prints(/The embedded PostgreSQL has ended/);
     expect(await service.ends()).toBe(1);
+  });
+
+  it('leaves no process behind when the start fails', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    const service = start({ PORT: String((other.address() as AddressInfo).port) });
+    expect(await service.ends()).toBe(1);
+    expect(service.stderr()).toMatch(/^im-signature did not start\. PORT: cannot listen .*\n$/);
+    expect(await processesOn(folder)).toEqual([]);
+    other.close();
+  });
+
+  it('starts whatever PG… variables of libpq the shell has', async () => {
+    const service = start({
+      PGSSLMODE: 'require',
+      PGOPTIONS: '-c search_path=other -c statement_timeout=1',
+      PGUSER: 'nobody',
+      PGHOST: 'nowhere.example',
+    });
+    const [, url] = await service.prints(READY);
+    expect((await fetch(`${url ?? ''}/signature/login/1/a`)).status).toBe(200);
   });
 
   it('in production makes no demo app', async () => {

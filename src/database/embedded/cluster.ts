@@ -1,174 +1,87 @@
-import { execFile } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
-import { chown, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { promisify } from 'node:util';
-import {
-  type Account,
-  isReachableBy,
-  makeSystemFolder,
-  NOBODY,
-  runsAsRoot,
-  SYSTEM_FOLDER,
-} from './account.js';
-import { createOnce, locationFile, readIfThere, syncFolder } from './data-folder.js';
-import { EmbeddedPostgresError, errorCode } from './embedded-postgres-error.js';
-import { isPostgresOf, plainEnvironment, rootOf, stopOrphan } from './processes.js';
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import * as os from './operating-system.js';
 
-const run = promisify(execFile);
+/** `account` owns it and runs PostgreSQL; undefined: this process's own. */
+export type Cluster = Awaited<ReturnType<typeof findCluster>>;
 
-export interface Cluster {
-  folder: string;
-  /** Who owns it and runs Postgres; undefined: whoever runs the keeper. */
-  account: Account | undefined;
-  exists: boolean;
-}
-
-/** Where the cluster of this data folder lies, or is to lie: in it, or for root perhaps under `/var/lib`. */
-export async function findCluster(dataDir: string): Promise<Cluster> {
+/** Where the cluster of a data folder is, or will be: `postgres` in it, or where a link of that name leads. */
+export async function clusterFolder(dataDir: string): Promise<string> {
   const inside = join(dataDir, 'postgres');
-  const outside = join(SYSTEM_FOLDER, shortHash(dataDir), 'postgres');
-  const location = (await readIfThere(locationFile(dataDir)))?.trim();
-  if (location !== undefined && location !== outside) {
-    throw new EmbeddedPostgresError(
-      `The database of ${dataDir} is in ${location}, where it was made for this folder under another name: rename ` +
-        `the folder back, or move ${dirname(location)} to ${dirname(outside)} and remove ${locationFile(dataDir)}.`,
-    );
-  }
-  const existing = location === undefined ? await look(inside) : undefined;
-  if (existing?.exists) return existing;
-  const outer = runsAsRoot() || location !== undefined ? await look(outside) : undefined;
-  if (outer?.exists) return outer;
-
-  if (!runsAsRoot()) return { folder: inside, account: undefined, exists: false };
-  if (location === undefined && (await isReachableBy(NOBODY, dataDir))) {
-    return { folder: inside, account: NOBODY, exists: false };
-  }
-  return { folder: outside, account: NOBODY, exists: false };
+  return resolve(dataDir, await fs.readlink(inside).catch(() => inside));
 }
 
-/** What is at a place where a cluster may be; throws when it is one that cannot be run from here. */
-async function look(folder: string): Promise<Cluster | undefined> {
-  const stats = await stat(folder).catch((error: unknown) => {
-    if (errorCode(error) === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (stats === undefined) return undefined;
-  if (!runsAsRoot()) {
-    if (process.getuid !== undefined && stats.uid !== process.getuid()) {
-      throw new EmbeddedPostgresError(
-        `The database in ${folder} belongs to user id ${stats.uid}, probably because it was first started by root: ` +
-          'start as before, choose another DATA_DIR, or set DATABASE_URL.',
-      );
-    }
-    return { folder, account: undefined, exists: await holdsCluster(folder) };
+/** The cluster that a data folder has, or is to have: behind a link where `NOBODY` cannot reach the folder. */
+export async function findCluster(dataDir: string) {
+  let folder = await clusterFolder(dataDir);
+  const owner = await fs.stat(folder).catch(os.unless('ENOENT'));
+  if (owner !== undefined && !os.isRoot && owner.uid !== (process.getuid?.() ?? owner.uid)) {
+    const fault = `The database in ${folder} belongs to user id ${owner.uid}, perhaps as root started it first`;
+    throw new os.EmbeddedPostgresError(fault, 'Start as before, choose another DATA_DIR');
   }
-  // Root goes on with an ordinary user's folder as that user, so that it stays usable for both.
-  const account = stats.uid === 0 ? NOBODY : { uid: stats.uid, gid: stats.gid };
-  const exists = await holdsCluster(folder);
-  if (exists && !(await isReachableBy(account, folder))) {
-    throw new EmbeddedPostgresError(
-      `PostgreSQL cannot run as root, and user id ${account.uid} cannot reach ${folder}: ` +
-        'let others pass through the folders above it (chmod o+x), or set DATABASE_URL.',
-    );
+  const names = owner === undefined ? [] : await fs.readdir(folder);
+  const exists = names.includes('PG_VERSION');
+  // A cluster gets its name when it is complete.
+  if (!exists && names.length > 0) throw new os.EmbeddedPostgresError(`${folder} is no database`, 'Move it');
+  if (exists) await readPassword(folder);
+  if (!os.isRoot) return { folder, account: undefined, exists };
+
+  const inside = join(dataDir, 'postgres');
+  if (!exists && folder === inside && !(await os.isReachableBy(os.NOBODY, dataDir))) {
+    folder = join(os.SYSTEM_FOLDER, randomBytes(8).toString('hex'));
+    await fs.rm(inside, os.REMOVE);
+    await fs.symlink(folder, inside);
   }
-  return { folder, account, exists };
+  // An ordinary user's cluster stays usable for that user.
+  const account = exists && owner !== undefined && owner.uid !== 0 ? owner : os.NOBODY;
+  return { folder, account: { uid: account.uid, gid: account.gid }, exists };
 }
 
-/** A cluster appears under its name only when it is complete, so anything else there was put by somebody. */
-async function holdsCluster(folder: string): Promise<boolean> {
-  const names = await readdir(folder);
-  if (names.includes('PG_VERSION')) return true;
-  if (names.length === 0) return false;
-  throw new EmbeddedPostgresError(
-    `${folder} holds something else than a database: move it away and start again.`,
-  );
-}
-
-function shortHash(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 16);
-}
-
-/**
- * Makes the cluster beside its place and then renames it, so that an interrupted start leaves nothing half
- * made.
- */
-export async function makeCluster(
-  dataDir: string,
-  { folder, account }: Cluster,
-  initdb: string,
-  password: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const parent = dirname(folder);
-  if (parent !== dataDir) {
-    await makeSystemFolder(SYSTEM_FOLDER);
-    await makeSystemFolder(parent);
-    await createOnce(locationFile(dataDir), `${folder}\n`, 0o644);
-  }
-  await removeLeftovers(folder);
-  // A name of its own each time: an initdb whose keeper was killed may still be writing to the last one.
-  const draft = `${draftPrefix(folder)}${randomBytes(6).toString('hex')}`;
-  const passwordCopy = join(draft, 'password');
-  await mkdir(draft, { mode: 0o700 });
-  await writeFile(passwordCopy, password, { mode: 0o600 });
-  if (account !== undefined) {
-    await chown(passwordCopy, account.uid, account.gid);
-    await chown(draft, account.uid, account.gid);
-  }
-  const settings = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
-  const login = ['--username=postgres', '--auth=scram-sha-256', `--pwfile=${passwordCopy}`];
-  const options = ['-D', join(draft, 'cluster'), ...settings, ...login, '--no-instructions'];
+/** Makes a cluster and its password beside its place: it is complete or absent. @throws {EmbeddedPostgresError} */
+export async function makeCluster({ folder, account }: Cluster, bin: string): Promise<void> {
+  const drafts = `${folder}.new`;
+  const password = join(drafts, 'password');
+  // Another name each time: an initdb whose starter was killed may still write to the last one.
+  const draft = join(drafts, randomBytes(6).toString('hex'));
+  const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
+  const login = ['--username=postgres', '--auth=scram-sha-256', `--pwfile=${password}`];
   try {
-    await run(initdb, options, {
-      cwd: rootOf(dataDir),
-      env: plainEnvironment(),
-      signal,
-      killSignal: 'SIGKILL',
-      ...account,
-    });
+    if (dirname(folder) === os.SYSTEM_FOLDER) await os.makeSystemFolder();
+    await fs.rm(drafts, os.REMOVE);
+    await fs.mkdir(drafts, { mode: 0o700 });
+    await fs.writeFile(password, randomBytes(24).toString('base64url'), { mode: 0o600, flush: true });
+    for (const path of [password, drafts]) if (account) await fs.chown(path, account.uid, account.gid);
+    const options = ['-D', draft, ...locale, ...login, '--no-instructions'];
+    await os.run(join(bin, 'initdb'), options, { ...os.childOptions(account), timeout: 60_000 });
+    await fs.rename(password, join(draft, PASSWORD));
+    await sync(draft);
+    await fs.rename(draft, folder);
+    await sync(dirname(folder));
   } catch (error) {
-    await rm(draft, { recursive: true, force: true });
-    throw new EmbeddedPostgresError(
-      `The embedded PostgreSQL cannot make its database in ${folder}: ${complaintOf(error)}. ` +
-        'Mend that, or set DATABASE_URL.',
-      { cause: error },
-    );
-  }
-  await rename(join(draft, 'cluster'), folder);
-  await syncFolder(parent);
-  await rm(draft, { recursive: true, force: true });
-}
-
-/** What a failed program said, or how it failed when it said nothing. */
-function complaintOf(error: unknown): string {
-  const { stderr = '', message } = error as Error & { stderr?: string };
-  if (stderr.trim() !== '') return stderr.trim();
-  // What is not found is the loader of the libraries that the program was built for.
-  return errorCode(error) === 'ENOENT' ? `${message} (on Linux the programs need glibc)` : message;
-}
-
-const draftPrefix = (folder: string) => `${folder}.new-`;
-
-async function removeLeftovers(folder: string): Promise<void> {
-  const parent = dirname(folder);
-  for (const name of await readdir(parent)) {
-    if (!name.startsWith(basename(draftPrefix(folder)))) continue;
-    // What an initdb is still writing to goes with the next start.
-    await rm(join(parent, name), { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
+    const { stderr = '', message, code } = error as NodeJS.ErrnoException & { stderr?: string };
+    // What Linux does not find is the loader of the program's libraries.
+    const hint = code === 'ENOENT' ? ' (on Linux the programs need glibc)' : '';
+    const fault = `PostgreSQL cannot make its database in ${folder}: ${stderr.trim() || message}${hint}`;
+    throw new os.EmbeddedPostgresError(fault, 'Mend that, choose another DATA_DIR', error);
+  } finally {
+    await fs.rm(drafts, os.REMOVE);
   }
 }
 
-/**
- * Clears what a killed keeper left: a Postgres still running is stopped, a `postmaster.pid` of none is
- * removed, because Postgres itself refuses to start when any process, be it a zombie, has the number in it.
- * Only under the lock.
- */
-export async function clearRemains({ folder }: Cluster): Promise<void> {
-  // There is no telling there whose a process is; Postgres has to judge for itself.
-  if (process.platform === 'win32') return;
-  const file = join(folder, 'postmaster.pid');
-  const pid = Number((await readIfThere(file))?.split('\n', 1)[0]);
-  if (Number.isInteger(pid) && pid > 0 && (await isPostgresOf(folder, pid))) await stopOrphan(folder, pid);
-  await rm(file, { force: true });
+/** Makes new names in a folder survive a power failure. Windows cannot open folders. */
+async function sync(folder: string): Promise<void> {
+  if (os.isWindows) return;
+  const handle = await fs.open(folder);
+  await handle.sync().finally(() => handle.close());
+}
+
+const PASSWORD = 'postgres.password';
+
+/** The password of the role `postgres`. @throws {EmbeddedPostgresError} when it is missing. */
+export async function readPassword(folder: string): Promise<string> {
+  const password = await fs.readFile(join(folder, PASSWORD), 'utf8').catch(os.unless('ENOENT'));
+  if (password !== undefined) return password.trim();
+  const fault = `${join(folder, PASSWORD)} is missing, without which nobody can log in`;
+  throw new os.EmbeddedPostgresError(fault, 'Restore it, move the folder away to begin anew');
 }
