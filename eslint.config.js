@@ -61,10 +61,7 @@ export default defineConfig(
       // Nest modules are classes that only carry their decorator.
       '@typescript-eslint/no-extraneous-class': ['error', { allowWithDecorator: true }],
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
-      '@typescript-eslint/switch-exhaustiveness-check': [
-        'error',
-        { considerDefaultExhaustiveForUnions: true },
-      ],
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
       // Nest declares the shapes of its options as classes; they are given as plain objects.
       '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
     },

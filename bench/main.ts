@@ -69,9 +69,7 @@ async function bench(): Promise<void> {
   await database.connect();
   await seed(database, parseSecretsKey(key));
   const postgres = await postmasterOf(database);
-  const { rows } = await database.query<{ version: string }>(
-    "SELECT current_setting('server_version') AS version",
-  );
+  const { rows } = await database.query<{ version: string }>("SELECT current_setting('server_version') AS version");
   await database.end();
 
   const scenarios = makeScenarios(folder).filter(
@@ -103,10 +101,7 @@ async function bench(): Promise<void> {
 }
 
 /** Each scenario has processes of its own, so that none runs on what another has warmed up or filled. */
-async function startSubjects(
-  scenarios: readonly Scenario[],
-  env: Record<string, string>,
-): Promise<Subject[]> {
+async function startSubjects(scenarios: readonly Scenario[], env: Record<string, string>): Promise<Subject[]> {
   const subjects: Subject[] = [];
   const start = async (name: string, scenario: Scenario, file: string): Promise<void> => {
     subjects.push({ name, scenario, server: await startServer(file, env), offset: 0 });

@@ -278,7 +278,7 @@ describe('while the issuer is down', () => {
     await expectFound(first);
   });
 
-  it('it is asked again within a second, and its new keys are used once it is back', async () => {
+  it('the issuer is asked again within a second, and its new keys are used once it is back', async () => {
     await expectFound(first);
     await issuer.die();
     await elapse(1_000);
@@ -313,18 +313,18 @@ describe('while the issuer is down', () => {
     });
     issuer.answer(answers.nothing);
     let asked = issuer.asked();
-    const hanging = expect(find('first')).rejects.toThrow('no answer within 3 s');
+    const hanging = find('first');
     await asked;
     timeouts[0]?.abort();
-    await hanging;
+    await expect(hanging).rejects.toThrow('no answer within 3 s');
     expect(warnings).toHaveLength(1);
 
     await elapse(1_000);
     asked = issuer.asked();
-    const refused = expect(find('first')).rejects.toThrow('no answer within 3 s');
+    const refused = find('first').catch((error: unknown) => (error as Error).message);
     await asked;
     await elapse(250);
-    await refused;
+    expect(await refused).toContain('no answer within 3 s');
     expect(timeouts[1]?.signal.aborted, 'it hangs still').toBe(false);
     expect(warnings).toHaveLength(1);
   });
