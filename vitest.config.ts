@@ -1,13 +1,32 @@
 import { defineConfig } from 'vitest/config';
 
+const EMBEDDED = 'test/database/embedded-postgres.test.ts';
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    globalSetup: ['test/support/postgres.setup.ts'],
-    // A test file is a process of its own, as the service is: nothing leaks from one into the next.
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'units',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/**/*.e2e.test.ts', EMBEDDED],
+          // They share nothing that one could spoil for the next, and a process for each takes longer than they do.
+          isolate: false,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'e2e',
+          include: ['test/**/*.e2e.test.ts', EMBEDDED],
+          globalSetup: ['test/support/postgres.setup.ts'],
+        },
+      },
+    ],
   },
 });

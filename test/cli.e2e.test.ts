@@ -181,13 +181,13 @@ describe('an app, from its registration to its end', () => {
   });
 });
 
-describe('migrate from eight processes at once', () => {
+describe('migrate from four processes at once', () => {
   it('applies each migration once', async () => {
     const empty = await makeDatabase('empty');
-    const migrations = Array.from({ length: 8 }, () =>
+    const migrations = Array.from({ length: 4 }, () =>
       run('src/cli/main.js', { DATABASE_URL: empty.url, SECRETS_KEY: NEW }, ['migrate']),
     );
-    expect(await Promise.all(migrations.map((migration) => migration.ends()))).toEqual(Array(8).fill(0));
+    expect(await Promise.all(migrations.map((migration) => migration.ends()))).toEqual(Array(4).fill(0));
     const applied = migrations.flatMap((migration) => migration.output().match(/^applied (\w+)/gm) ?? []);
     const rows = await empty.query('SELECT name FROM im_signature_migrations');
     expect(applied).toHaveLength(rows.length);

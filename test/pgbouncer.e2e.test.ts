@@ -5,13 +5,15 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { masterKeyPurpose, seal } from '../src/apps/sealing.js';
 import { parseSecretsKey } from '../src/config/secrets-key.js';
+import { built } from './support/built.js';
 import { makeDatabase, type TestDatabase } from './support/database.js';
 import { run } from './support/program.js';
 import { type Answer, hmac, messageOf } from './support/signature.js';
 
+const { migrate } = await built<typeof import('../src/database/migrate.js')>('src/database/migrate.js');
 const isInstalled = spawnSync('pgbouncer', ['--version']).status === 0;
 if (!isInstalled) process.stdout.write('pgbouncer is not installed: its tests are skipped\n');
 
@@ -109,8 +111,7 @@ describe.runIf(isInstalled)(
       if (limit !== '') await database.query(`ALTER DATABASE ${name} SET statement_timeout = '${limit}'`);
       const bouncer = await pool(settings);
       const env = { DATABASE_URL: bouncer.url, SECRETS_KEY };
-      const migration = run('src/cli/main.js', env, ['migrate']);
-      expect([await migration.ends(), migration.output()]).toEqual([0, 'nothing to apply\n']);
+      expect(await migrate(bouncer.url, inject('registrations'))).toEqual([]);
       const service = run('src/main.js', { ...env, PORT: '0' });
       const [, url = ''] = await service.prints(/Ready on (http:[\w./:-]+)/);
       const ask = async (path: string) => (await (await fetch(`${url}/signature/${path}`)).json()) as Answer;

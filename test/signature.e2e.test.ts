@@ -60,8 +60,12 @@ describe('the documented answers', () => {
   });
 
   it('never repeat a nonce', async () => {
-    const answers = await Promise.all(Array.from({ length: 200 }, () => ask('login/1/alice')));
-    expect(new Set(answers.map(({ nonce }) => nonce)).size).toBe(200);
+    const nonces = new Set<unknown>();
+    for (let i = 0; i < 10; i++) {
+      const answers = await Promise.all(Array.from({ length: 20 }, () => ask('login/1/alice')));
+      for (const { nonce } of answers) nonces.add(nonce);
+    }
+    expect(nonces.size).toBe(200);
   });
 });
 

@@ -43,6 +43,8 @@ export function adminOptions(url: string) {
     poolSize: 2,
     // Migrations, and nothing else, change the schema.
     synchronize: false,
+    // TypeORM would print a failed migration on standard output; the error says it.
+    logger: 'debug',
     applicationName: 'im-signature-admin',
     connectTimeoutMS: CONNECT_TIMEOUT_MS,
   } as const satisfies DataSourceOptions;

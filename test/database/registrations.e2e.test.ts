@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { built } from '../support/built.js';
 import { makeDatabase, type TestDatabase } from '../support/database.js';
 
@@ -110,9 +110,11 @@ describe('a registration', () => {
       'reseal',
       changeOf('app_master_keys', ['app_id', 'version'], KEY, { ...KEY, sealed_key: 'v1.new.AAAA' }, true),
     );
+    const printed = vi.spyOn(console, 'log');
     await expect(migrate(database.url, folder)).rejects.toThrow(
       'the row does not have the value that this migration replaces',
     );
+    expect(printed).not.toHaveBeenCalled();
     expect(await database.query('SELECT sealed_key FROM app_master_keys')).toEqual([{ sealed_key: 'v1.other.AAAA' }]);
   });
 
