@@ -3,12 +3,11 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DataSource } from 'typeorm';
 import { AppModule } from './app.module.js';
 import { AppRegistry, SEALING_KEYS } from './apps/app-registry.js';
-import { DEMO_APP_IDS, DEMO_MASTER_KEY, demoAppsAmong, makeDemoApps } from './apps/demo-apps.js';
 import type { SealingKeys } from './config/secrets-key.js';
 import { Settings } from './config/settings.js';
 import { clockDifference } from './database/data-source.js';
 import { DatabaseServer } from './database/database-server.js';
-import { DEMO_CLIENT_ID, DEMO_JWT_APP_ID, demoToken, makeDemoJwtApp } from './identity/demo-identity.js';
+import { demoInstructions, makeDemoApps } from './demo.js';
 import { APPLICATION_OPTIONS, httpAdapter, setUpHttp } from './http/http.js';
 import { ServiceLogger } from './operations/service-logger.js';
 import { startErrorLines } from './operations/start-error.js';
@@ -45,10 +44,7 @@ async function start(): Promise<void> {
   const dataSource = app.get(DataSource);
   const keys = app.get<SealingKeys>(SEALING_KEYS);
   const withDemo = server.embedded && !settings.production;
-  if (withDemo) {
-    await makeDemoApps(dataSource, keys);
-    await makeDemoJwtApp(dataSource, keys);
-  }
+  if (withDemo) await makeDemoApps(dataSource, keys);
   const { decrypted, faults, openToEveryone } = await app.get(AppRegistry).probe(Date.now());
   if (decrypted === 0 && faults[0] !== undefined) {
     throw new Error(`SECRETS_KEY: decrypts no app's master key; use the one that sealed them. First: ${faults[0]}`);
@@ -80,25 +76,4 @@ async function start(): Promise<void> {
   }
   logger.log(`Ready on ${url}`, 'main');
   if (demo !== undefined) process.stdout.write(demo(url));
-}
-
-/** Says how to call the demo apps that exist, by the URL of the service. */
-async function demoInstructions(dataSource: DataSource, keys: SealingKeys): Promise<(url: string) => string> {
-  const openApps = await demoAppsAmong(dataSource, DEMO_APP_IDS);
-  const token = await demoToken(dataSource, keys);
-  const open = (url: string) => `
-Demo apps with identity none: ${openApps.join(', ')} (master key "${DEMO_MASTER_KEY}"). Try:
-
-  curl ${url}/signature/login/${openApps[0] ?? ''}/${DEMO_CLIENT_ID}
-`;
-  const jwt = (url: string) => `
-Demo app ${DEMO_JWT_APP_ID} verifies tokens. With one of client ${DEMO_CLIENT_ID}, valid for 24 hours:
-
-  curl -H 'Authorization: Bearer ${token ?? ''}' ${url}/signature/login/${DEMO_JWT_APP_ID}/${DEMO_CLIENT_ID}
-`;
-  return (url) => `${openApps.length === 0 ? '' : open(url)}${token === undefined ? '' : jwt(url)}
-API documentation: ${url}/docs
-Ctrl-C stops the service and its database.
-
-`;
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
-import { makeDemoApps } from '../src/apps/demo-apps.js';
+import { makeDemoApps } from '../src/demo.js';
 import { parseSecretsKey } from '../src/config/secrets-key.js';
 import { adminOptions, connect } from '../src/database/data-source.js';
 import type { EmbeddedPostgres } from '../src/database/embedded/embedded-postgres.js';

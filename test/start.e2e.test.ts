@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
-import { DEMO_MASTER_KEY } from '../src/apps/demo-apps.js';
+import { DEMO_MASTER_KEY } from '../src/demo.js';
 import { masterKeyPurpose, seal } from '../src/apps/sealing.js';
 import { parseSecretsKey } from '../src/config/secrets-key.js';
 import { DIST } from './support/built.js';

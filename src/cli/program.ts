@@ -18,25 +18,24 @@ export function createProgram(io: Io): Command {
   const program = new Command('im-signature')
     .description(packageJson.description)
     .version(packageJson.version)
-    .addCommand(appCommands(io))
-    .addCommand(identityCommands(io))
-    .addCommand(conversationCommands(io))
-    .addCommand(banCommands(io))
-    .addCommand(memberCommands(io))
-    .addCommand(migrateCommand(io))
-    .addCommand(secretsCommands(io))
-    .addCommand(signCommands(io))
-    .addCommand(databaseCommands(io));
-  forEach(program, (command) =>
-    command
-      .exitOverride()
-      .showHelpAfterError('(see --help)')
-      .allowExcessArguments(false)
-      .configureOutput({
-        writeOut: (text) => io.streams.stdout.write(text),
-        writeErr: (text) => io.streams.stderr.write(text),
-      }),
-  );
+    .exitOverride()
+    .showHelpAfterError('(see --help)')
+    .configureOutput({
+      writeOut: (text) => io.streams.stdout.write(text),
+      writeErr: (text) => io.streams.stderr.write(text),
+    });
+  const subjects = [
+    appCommands,
+    identityCommands,
+    conversationCommands,
+    banCommands,
+    memberCommands,
+    migrateCommand,
+    secretsCommands,
+    signCommands,
+    databaseCommands,
+  ];
+  for (const addCommands of subjects) addCommands(program, io);
   return program;
 }
 
@@ -64,9 +63,4 @@ async function linesOf(error: unknown): Promise<string[]> {
   }
   const { startErrorLines } = await import('../operations/start-error.js');
   return startErrorLines(error);
-}
-
-function forEach(command: Command, change: (command: Command) => void): void {
-  change(command);
-  for (const child of command.commands) forEach(child, change);
 }

@@ -8,6 +8,7 @@ import type { Io } from './io.js';
  * @param names how the secrets are called in prompts and errors, in the order in which they are read.
  */
 export async function readSecrets(io: Io, names: readonly string[]): Promise<string[]> {
+  if (names.length === 0) return [];
   if (!io.streams.stdin.isTTY) return readLines(io, names);
   const secrets: string[] = [];
   for (const name of names) {

@@ -14,15 +14,14 @@ export interface Ban extends BanTerms {
   readonly seconds_left: number | null;
 }
 
-export interface NewBan {
-  readonly appId: string;
-  readonly clientId: string;
-  /** When it ends; without this and `seconds` it is permanent. */
-  readonly until?: Date | undefined;
-  /** How long it lasts. */
-  readonly seconds?: number | undefined;
-  readonly reason?: string | undefined;
-}
+/** Without `until`, its end, and `seconds`, its duration, it is permanent. */
+export type NewBan = Readonly<
+  Record<'appId' | 'clientId', string> & {
+    until?: Date | undefined;
+    seconds?: number | undefined;
+    reason?: string | undefined;
+  }
+>;
 
 /** SQL: whether a row of `client_bans` is in force, by PostgreSQL's clock. */
 export const IN_FORCE = '(banned_until IS NULL OR banned_until > now())';

@@ -6,7 +6,7 @@ import { inject } from 'vitest';
 import { DataSource } from 'typeorm';
 import { AppModule } from '../../src/app.module.js';
 import { SEALING_KEYS } from '../../src/apps/app-registry.js';
-import { makeDemoApps } from '../../src/apps/demo-apps.js';
+import { makeDemoApps } from '../../src/demo.js';
 import { masterKeyPurpose, seal } from '../../src/apps/sealing.js';
 import type { SealingKeys } from '../../src/config/secrets-key.js';
 import { Clock } from '../../src/config/clock.js';

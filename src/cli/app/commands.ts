@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { faultsOf, requireRegistered } from '../../apps/app-report.js';
 import { masterKeyPurpose, seal } from '../../apps/sealing.js';
 import { withAdmin } from '../admin.js';
@@ -10,8 +10,8 @@ import { register, set } from './register.js';
 import { list, show } from './show.js';
 
 /** `app …`: writes migrations that register and change apps, and shows what is registered. */
-export function appCommands(io: Io): Command {
-  const app = new Command('app').description('register apps, change them, see them');
+export function appCommands(program: Command, io: Io): void {
+  const app = program.command('app').description('register apps, change them, see them');
   const registering = app
     .command('register')
     .description('write a migration that registers an app; the master key is asked for, or read from standard input')
@@ -63,7 +63,6 @@ export function appCommands(io: Io): Command {
     .description('whether every sealed key opens and every app has a key in force; exit code 1 if not')
     .option(...JSON_OUTPUT)
     .action((options: OutputOptions) => check(io, options));
-  return app;
 }
 
 async function rotateKey(io: Io, { appId, activeFrom }: ForApp & { activeFrom?: Date }): Promise<void> {

@@ -11,35 +11,19 @@ import { type ForApp, parseText, UsageError } from '../options.js';
 type AppOptions = Partial<Pick<App, 'name' | 'identity' | 'timestampFormat' | 'membership' | 'maxMembers'>>;
 
 /** How tokens are verified, where `--identity` is jwt. */
-export interface TokenOptions {
-  jwksUri?: string;
-  jwksFile?: string;
+export type TokenOptions = Partial<Record<'jwksUri' | 'jwksFile' | 'issuer' | 'audience' | 'clientIdClaim', string>> & {
   hmacSecret?: true;
-  issuer?: string;
-  audience?: string;
-  clientIdClaim?: string;
   algorithms?: string[];
-}
+};
 
 export type ChangeOptions = AppOptions & TokenOptions & ForApp;
 
 export function changeOptions(): Option[] {
   return [
     new Option('--name <name>', 'a name for people').argParser(parseName),
-    new Option('--identity <identity>', 'how callers prove who they are; none: open to everyone').choices([
-      'none',
-      'jwt',
-    ]),
-    new Option('--timestamp-format <format>', 'the form of signed timestamps').choices([
-      'seconds.micros',
-      'seconds',
-      'milliseconds',
-    ]),
-    new Option('--membership <rules>', 'whether conversation rules decide').choices([
-      'off',
-      'where-registered',
-      'required',
-    ]),
+    choice('--identity <identity>', 'how callers prove who they are; none: open to everyone', 'none', 'jwt'),
+    choice('--timestamp-format <format>', 'the form of signed timestamps', 'seconds.micros', 'seconds', 'milliseconds'),
+    choice('--membership <rules>', 'whether conversation rules decide', 'off', 'where-registered', 'required'),
     new Option('--max-members <number>', 'the most member ids one request may name').argParser(parseCount),
     new Option('--jwks-uri <uri>', 'where the issuer publishes its public keys; https, or http on this machine')
       .argParser(parseKeySetUri)
@@ -61,11 +45,11 @@ export function changeOptions(): Option[] {
   ];
 }
 
-const DEFAULTS: Readonly<Record<string, unknown>> = {
-  timestampFormat: 'seconds.micros',
-  membership: 'off',
-  maxMembers: 500,
-};
+function choice(flags: string, description: string, ...values: string[]): Option {
+  return new Option(flags, description).choices(values);
+}
+
+const DEFAULTS: Record<string, unknown> = { timestampFormat: 'seconds.micros', membership: 'off', maxMembers: 500 };
 
 export function registrationOptions(): Option[] {
   return changeOptions().map((option) => {

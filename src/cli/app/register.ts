@@ -45,8 +45,7 @@ export async function set(io: Io, options: ChangeOptions): Promise<void> {
     if (!jwt && tokens !== undefined) {
       throw new UsageError('how tokens are verified is for apps with identity jwt only');
     }
-    const secrets = secretsFor(tokens);
-    const [secret] = secrets.length > 0 ? await readSecrets(io, secrets) : [];
+    const [secret] = await readSecrets(io, secretsFor(tokens));
     const what = [...Object.keys(given), ...(tokens === undefined ? [] : ['the verification of tokens'])];
     const file = await registrations.change(appId, async (present) => {
       requireRegistered(appId, present.app);

@@ -1,19 +1,15 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { addBan, type Ban, listBans, removeBan } from '../../conversations/bans.js';
 import { withAdmin } from '../admin.js';
 import type { Io, OutputOptions } from '../io.js';
 import { APP_ID, CLIENT_ID, type ForApp, type ForClient, JSON_OUTPUT, parseText, parseTime } from '../options.js';
 
-interface BanOptions extends ForClient {
-  /** In seconds. */
-  for?: number;
-  until?: Date;
-  reason?: string;
-}
+/** `for`: in seconds. */
+type BanOptions = ForClient & { for?: number; until?: Date; reason?: string };
 
 /** `ban …`: written at once; unlike an app, a ban needs no review first. */
-export function banCommands(io: Io): Command {
-  const ban = new Command('ban').description('ban clients from an app, at once and without a migration');
+export function banCommands(program: Command, io: Io): void {
+  const ban = program.command('ban').description('ban clients from an app, at once and without a migration');
   ban
     .command('add')
     .description('ban a client: permanent unless --for or --until; replaces an existing ban')
@@ -39,7 +35,6 @@ export function banCommands(io: Io): Command {
     .requiredOption(...APP_ID)
     .option(...JSON_OUTPUT)
     .action((options: OutputOptions & ForApp) => list(io, options));
-  return ban;
 }
 
 async function add(io: Io, { appId, clientId, for: seconds, until, reason }: BanOptions): Promise<void> {
@@ -101,7 +96,6 @@ function durationText(seconds: number): string {
 }
 
 const SECONDS: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800 };
-
 /** The years that PostgreSQL and `--until` take. */
 const LAST_END = Date.parse('9999-12-31T23:59:59.999Z');
 

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { type ConversationSummary, summarise } from '../../conversations/conversation-summary.js';
 import type { Membership } from '../../conversations/decision.js';
 import { withAdmin } from '../admin.js';
@@ -6,8 +6,8 @@ import type { Io, OutputOptions } from '../io.js';
 import { APP_ID, type ForApp, JSON_OUTPUT, parseId } from '../options.js';
 
 /** `conversation …`: what the platform's backend has written about a conversation. */
-export function conversationCommands(io: Io): Command {
-  const conversation = new Command('conversation').description('see the rules of conversations');
+export function conversationCommands(program: Command, io: Io): void {
+  const conversation = program.command('conversation').description('see the rules of conversations');
   conversation
     .command('show')
     .description('the rules of a conversation, its owners and managers, and how many members it has')
@@ -15,7 +15,6 @@ export function conversationCommands(io: Io): Command {
     .requiredOption(...APP_ID)
     .option(...JSON_OUTPUT)
     .action((id: string, options: OutputOptions & ForApp) => show(io, id, options));
-  return conversation;
 }
 
 /** What the app's membership means for an unregistered conversation; see `decide`. */

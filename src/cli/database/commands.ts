@@ -1,14 +1,13 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import type { Io } from '../io.js';
 
 /** `database …`: how to reach the database with other tools. */
-export function databaseCommands(io: Io): Command {
-  const database = new Command('database').description('how to reach the database with other tools');
+export function databaseCommands(program: Command, io: Io): void {
+  const database = program.command('database').description('how to reach the database with other tools');
   database
     .command('url')
     .description('print the URL of the database, password included: psql "$(im-signature database url)"')
     .action(() => url(io));
-  return database;
 }
 
 async function url(io: Io): Promise<void> {

@@ -1,22 +1,18 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { idFault, isId } from '../../problems/ids.js';
 import { withAdmin } from '../admin.js';
 import type { Io } from '../io.js';
 import { APP_ID, type ForApp } from '../options.js';
 import { readOnce } from '../prompt.js';
 
-/** The last time that a Date can hold, in milliseconds. */
-const LAST_DATE = 8.64e15;
-
 /** `identity …`: whether the tokens of an app would pass. */
-export function identityCommands(io: Io): Command {
-  const identity = new Command('identity').description('try out how the tokens of an app are verified');
+export function identityCommands(program: Command, io: Io): void {
+  const identity = program.command('identity').description('try out how the tokens of an app are verified');
   identity
     .command('check')
     .description('fetch the keys of an app, and say whether a token, asked for or from standard input, would pass')
     .requiredOption(...APP_ID)
     .action((options: ForApp) => check(io, options));
-  return identity;
 }
 
 async function check(io: Io, { appId }: ForApp): Promise<void> {
@@ -39,7 +35,8 @@ async function check(io: Io, { appId }: ForApp): Promise<void> {
     const token = bearerToken({ headers: { authorization }, rawHeaders: ['authorization', authorization] });
     const { clientId, expires } = await new TokenVerifier(sealingKeys, new Clock()).verify(settings, token);
     if (!isId(clientId)) throw new Error(`the token does not pass: its client id ${idFault(clientId)}`);
-    const end = new Date(Math.min(expires * 1000, LAST_DATE)).toISOString();
+    // A Date can hold no later time.
+    const end = new Date(Math.min(expires * 1000, 8.64e15)).toISOString();
     io.printSuccess(`The token passes: it is client "${clientId}", until ${end}.`);
   });
 }

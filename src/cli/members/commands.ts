@@ -1,12 +1,18 @@
-import { Command, Option } from 'commander';
+import { pipeline } from 'node:stream/promises';
+import { type Command, Option } from 'commander';
+import { summarise } from '../../conversations/conversation-summary.js';
+import { readMembers } from '../../conversations/members/export.js';
+import type { Format } from '../../conversations/members/parse.js';
+import { withAdmin } from '../admin.js';
 import type { Io } from '../io.js';
-import { APP_ID, parseId, parseText } from '../options.js';
-import { exportMembers, type ExportOptions } from './export.js';
+import { APP_ID, type ForApp, parseId, parseText } from '../options.js';
 import { importMembers, type ImportOptions } from './import.js';
 
+type ExportOptions = ForApp & { conversationId?: string; format: Format };
+
 /** `members …`: memberships in bulk. */
-export function memberCommands(io: Io): Command {
-  const members = new Command('members').description('import and export memberships in bulk');
+export function memberCommands(program: Command, io: Io): void {
+  const members = program.command('members').description('import and export memberships in bulk');
   members
     .command('import')
     .description(
@@ -31,9 +37,29 @@ export function memberCommands(io: Io): Command {
     .option('--conversation-id <id>', 'only those in this conversation', parseId)
     .addOption(format('the format of the lines').default('csv'))
     .action((options: ExportOptions) => exportMembers(io, options));
-  return members;
 }
 
 function format(description: string): Option {
   return new Option('--format <format>', description).choices(['csv', 'ndjson']);
+}
+
+async function exportMembers(io: Io, { appId, conversationId, format }: ExportOptions): Promise<void> {
+  await withAdmin(io, async ({ apps, dataSource, withOwnConnection }) => {
+    await apps.require(appId);
+    if (conversationId !== undefined && (await summarise(dataSource, appId, conversationId)) === undefined) {
+      throw new Error(`no conversation "${conversationId}" is registered in the app "${appId}"`);
+    }
+    const { stdout } = io.streams;
+    await withOwnConnection(async (client) => {
+      const lines = readMembers(client, appId, conversationId, format);
+      // When the reader of the output stops, the connection ends while rows are still arriving.
+      lines.on('error', () => undefined);
+      // Errors of the output are reported in main.ts, for every command alike.
+      let outputError: unknown;
+      stdout.once('error', (error) => (outputError = error));
+      await pipeline(lines, stdout, { end: false }).catch((error: unknown) => {
+        if (error !== outputError) throw error;
+      });
+    });
+  });
 }

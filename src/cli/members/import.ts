@@ -10,10 +10,7 @@ import { type ForApp, UsageError } from '../options.js';
 import { showProgress } from './progress.js';
 import { RejectsFile } from './rejects-file.js';
 
-export interface ImportOptions extends ForApp {
-  format?: Format;
-  rejects?: string;
-}
+export type ImportOptions = ForApp & { format?: Format; rejects?: string };
 
 const STANDARD_INPUT = '-';
 const FORMATS: Readonly<Record<string, Format>> = { '.csv': 'csv', '.ndjson': 'ndjson', '.jsonl': 'ndjson' };

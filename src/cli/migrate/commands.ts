@@ -1,16 +1,13 @@
-import { Command, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { withDatabaseUrl } from '../admin.js';
 import type { Io, OutputOptions } from '../io.js';
 
-interface MigrateOptions extends OutputOptions {
-  dryRun?: true;
-  revert?: true;
-  status?: true;
-}
+type MigrateOptions = OutputOptions & Partial<Record<'dryRun' | 'revert' | 'status', true>>;
 
 /** `migrate`: brings the database to what this build and the registrations need, or one step back. */
-export function migrateCommand(io: Io): Command {
-  return new Command('migrate')
+export function migrateCommand(program: Command, io: Io): void {
+  program
+    .command('migrate')
     .description(
       'apply the pending migrations, each in a transaction; processes that start together wait for the first',
     )

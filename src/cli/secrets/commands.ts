@@ -1,17 +1,14 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { newSecretsKey } from '../../config/secrets-key.js';
 import { withAdmin } from '../admin.js';
 import type { Io } from '../io.js';
 import { UsageError } from '../options.js';
 
-interface ResealOptions {
-  from: string;
-  to: string;
-}
+type ResealOptions = Record<'from' | 'to', string>;
 
 /** `secrets …`: the keys that seal the secrets in the database. */
-export function secretsCommands(io: Io): Command {
-  const secrets = new Command('secrets').description('the keys that seal the secrets in the database');
+export function secretsCommands(program: Command, io: Io): void {
+  const secrets = program.command('secrets').description('the keys that seal the secrets in the database');
   secrets
     .command('new')
     .description('print a fresh key for SECRETS_KEY')
@@ -24,7 +21,6 @@ export function secretsCommands(io: Io): Command {
     .requiredOption('--from <key-id>', 'the id of the key to retire')
     .requiredOption('--to <key-id>', 'the id of the key that replaces it')
     .action((options: ResealOptions) => reseal(io, options));
-  return secrets;
 }
 
 async function reseal(io: Io, { from, to }: ResealOptions): Promise<void> {

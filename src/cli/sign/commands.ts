@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { type Action, type ActionName, ACTIONS } from '../../signature/actions.js';
 import type { SignatureAnswer } from '../../signature/signature.service.js';
 import { withAdmin } from '../admin.js';
@@ -8,18 +8,13 @@ import type { ForClient } from '../options.js';
 /** Milliseconds. */
 const TIMEOUT = 10_000;
 
-interface SignOptions extends ForClient {
-  conversionId?: string;
-  members?: string;
-  format?: string;
-  explain?: true;
-}
+type SignOptions = ForClient & Partial<Record<'conversionId' | 'members' | 'format', string>> & { explain?: true };
 
 /** `sign …`: a signature from the command line, for trying things out. All is checked but the caller's identity. */
-export function signCommands(io: Io): Command {
-  const signing = new Command('sign').description(
-    'sign as the service would, bans and conversation rules included; no token is asked for',
-  );
+export function signCommands(program: Command, io: Io): void {
+  const signing = program
+    .command('sign')
+    .description('sign as the service would, bans and conversation rules included; no token is asked for');
   for (const [name, action] of Object.entries(ACTIONS) as [ActionName, Action][]) {
     const command = signing
       .command(name)
@@ -33,7 +28,6 @@ export function signCommands(io: Io): Command {
       .option('--explain', 'print the signed message, on a line before')
       .action((options: SignOptions) => sign(io, name, options));
   }
-  return signing;
 }
 
 async function sign(io: Io, name: ActionName, options: SignOptions): Promise<void> {
