@@ -45,7 +45,7 @@ export class CreateApps1795392000000 implements MigrationInterface {
           CASE
             WHEN sealed_hmac_secret IS NOT NULL THEN algorithms <@ ARRAY['HS256', 'HS384', 'HS512']
             ELSE algorithms <@ ARRAY[
-              'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'
+              'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'
             ]
           END
         )

@@ -69,5 +69,5 @@ async function tokenBy(sealedSecret: string, keys: SealingKeys): Promise<string>
   return new SignJWT({ sub: CLIENT })
     .setProtectedHeader({ alg: 'HS256' })
     .setExpirationTime('24h')
-    .sign(new TextEncoder().encode(open(sealedSecret, SECRET_PURPOSE, keys)));
+    .sign(open(sealedSecret, SECRET_PURPOSE, keys));
 }

@@ -18,6 +18,9 @@ const MAX_CLOCK_DIFFERENCE = 5_000;
 /** The most apps that the log names for one reason. */
 const MAX_NAMED_APPS = 10;
 
+// When the reader of the log ends, the service goes on without one.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+
 try {
   await start();
 } catch (error) {

@@ -156,6 +156,91 @@ describe('an app that asks for tokens', () => {
   });
 });
 
+describe('a shared secret that is bytes', () => {
+  const bytes = Buffer.from('f8a1'.repeat(16), 'hex');
+  const jwt = (id: string, ...more: string[]) =>
+    register(id, '--identity', 'jwt', '--algorithms', 'HS256', '--hmac-secret', ...more);
+
+  it.each([
+    ['base64', bytes.toString('base64')],
+    ['base64url', bytes.toString('base64url')],
+    ['base64', bytes.toString('base64').replace(/=+$/, '')],
+  ])('is entered as %s', async (encoding, text) => {
+    const id = `bytes-${randomBytes(4).toString('hex')}`;
+    await admin.does(jwt(id, '--hmac-secret-encoding', encoding), { input: `${MASTER_KEY}\n${text}\n` });
+    await apply();
+    const token = await new SignJWT({ sub: 'alice' })
+      .setProtectedHeader({ alg: 'HS256' })
+      .setExpirationTime('1h')
+      .sign(bytes);
+    expect(await admin.does(['identity', 'check', '--app-id', id], { input: token })).toContain('is client "alice"');
+  });
+
+  it.each([
+    ['base64', 'not base64!', /the HMAC secret is not base64$/],
+    ['base64url', bytes.toString('base64'), /the HMAC secret is not base64url$/],
+    ['base64', Buffer.alloc(31, 1).toString('base64'), /has 31 bytes; HS256 takes 32 or more$/],
+  ])('is refused as %s when it is %s', async (encoding, text, line) => {
+    const args = jwt('bytes', '--hmac-secret-encoding', encoding);
+    expect(await admin.fails(args, { input: `${MASTER_KEY}\n${text}\n` })).toMatch(line);
+  });
+
+  it('needs --hmac-secret beside its encoding', async () => {
+    const keys = ['--algorithms', 'ES256', '--jwks-file', 'keys.json'];
+    const args = register('encoded', '--identity', 'jwt', ...keys, '--hmac-secret-encoding', 'base64');
+    const { code, stderr } = await admin.im(args, { input: MASTER_KEY });
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: 'im-signature: --hmac-secret-encoding goes with --hmac-secret\n',
+    });
+  });
+});
+
+describe('Ed25519 and EdDSA', () => {
+  it.each([
+    ['Ed25519', 'EdDSA', 'Ed25519'],
+    ['EdDSA', 'Ed25519', 'EdDSA'],
+    ['EdDSA', 'EdDSA', 'Ed25519'],
+    ['Ed25519', 'Ed25519', 'EdDSA'],
+  ])('are one algorithm: registered %s, key %s, token %s', async (registered, keyAlgorithm, tokenAlgorithm) => {
+    const { publicKey, privateKey: key } = await generateKeyPair('Ed25519', { extractable: true });
+    const jwk = { ...(await exportJWK(publicKey)), alg: keyAlgorithm };
+    await writeFile(join(folder, 'ed.json'), JSON.stringify({ keys: [jwk] }));
+    const id = `ed-${randomBytes(4).toString('hex')}`;
+    await admin.does(register(id, '--identity', 'jwt', '--algorithms', registered, '--jwks-file', 'ed.json'), {
+      input: MASTER_KEY,
+    });
+    await apply();
+    const token = await new SignJWT({ sub: 'alice' })
+      .setProtectedHeader({ alg: tokenAlgorithm })
+      .setExpirationTime('1h')
+      .sign(key);
+    expect(await admin.does(['identity', 'check', '--app-id', id], { input: token })).toContain('is client "alice"');
+  });
+});
+
+describe('a client id that is a number', () => {
+  it('is refused beyond 2^53 - 1 with the reason, as its digits are lost', async () => {
+    await admin.does(
+      register('uid', '--identity', 'jwt', '--algorithms', 'HS256', '--hmac-secret', '--client-id-claim', 'uid'),
+      {
+        input: `${MASTER_KEY}\n${HMAC_SECRET}\n`,
+      },
+    );
+    await apply();
+    const check = async (uid: unknown) => {
+      const token = await new SignJWT({ uid })
+        .setProtectedHeader({ alg: 'HS256' })
+        .setExpirationTime('1h')
+        .sign(new TextEncoder().encode(HMAC_SECRET));
+      return admin.im(['identity', 'check', '--app-id', 'uid'], { input: token });
+    };
+    expect((await check(9007199254740991)).stdout).toContain('"9007199254740991"');
+    expect((await check('1234567890123456789')).stdout).toContain('"1234567890123456789"');
+    expect((await check(9007199254740992)).stderr).toContain('up to 2^53 - 1: let the issuer send text');
+  });
+});
+
 describe('identity settings that do not go together', () => {
   const JWT = ['--identity', 'jwt'];
 

@@ -69,6 +69,16 @@ describe('an app, from its registration to its end', () => {
     expect(isSignedWith(await ask('login/shop%2F1/alice'), FIRST_KEY)).toBe(true);
   });
 
+  it('signs with the key alone when a byte order mark was piped before it', async () => {
+    const register = ['app', 'register', '--app-id', 'bom', '--name', 'x', '--identity', 'none'];
+    await admin.does(register, { input: `\ufeff${FIRST_KEY}\r\n` });
+    await admin.does(['migrate']);
+    const sign = ['sign', 'login', '--app-id', 'bom', '--client-id', 'a'];
+    expect(isSignedWith(JSON.parse(await admin.does(sign)) as Answer, FIRST_KEY)).toBe(true);
+    expect(await admin.does(['migrate', '--revert'])).toMatch(/^reverted RegisterAppBom/);
+    for (const name of (await admin.written()).keys()) if (name.includes('bom')) await rm(join(admin.migrations, name));
+  });
+
   it('gets a new key at a time that was set, to the second, without a restart', async () => {
     const hour = new Date(Date.now() + 3_600_000).toISOString();
     const rotate = ['app', 'rotate-key', '--app-id', 'shop/1', '--active-from', hour];
@@ -222,6 +232,20 @@ describe('a command that cannot do what it should', () => {
     ['a key of zero length', REGISTER, '', /the master key is empty$/],
     ['a key that is only a line break', REGISTER, '\n', /the master key is empty$/],
     ['a key of two lines', REGISTER, 'a\nb\n', /standard input has 2 lines, where 1 are read: the master key$/],
+    [
+      'a key with an invisible space',
+      REGISTER,
+      'key\u200b\n',
+      /the master key contains an invisible character \(U\+200B\)$/,
+    ],
+    [
+      'a key with a no-break space',
+      REGISTER,
+      'my\u00a0key\n',
+      /the master key contains an invisible character \(U\+00A0\)$/,
+    ],
+    ['a key with a byte order mark within', REGISTER, 'a\ufeffb\n', /an invisible character \(U\+FEFF\)$/],
+    ['a key with a control character', REGISTER, 'a\tb\n', /an invisible character \(U\+0009\)$/],
     ['a key that is not UTF-8', REGISTER, Buffer.from([0x61, 0xff]), /the master key is not UTF-8$/],
     [
       'an id that breaks the rules',

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,7 +15,7 @@ import { DIST } from './support/built.js';
 import { makeDatabase, type TestDatabase } from './support/database.js';
 import { administer, databaseUrl } from './support/postgres.setup.js';
 import { proxyTo, type TcpProxy } from './support/tcp-proxy.js';
-import { type Program, run } from './support/program.js';
+import { type Program, run, runProgram } from './support/program.js';
 import { type Answer, hmac, messageOf } from './support/signature.js';
 
 const MAIN = 'src/main.js';
@@ -363,6 +364,84 @@ describe('with a DATABASE_URL', () => {
     expect(service.stderr()).toMatch(line);
     expect(service.output().trim().split('\n')).toHaveLength(1);
     expect(service.output()).not.toContain('hunter2');
+  });
+
+  it.each([
+    [
+      'that does not resolve',
+      'not-there.invalid',
+      /^im-signature did not start\. HOST: getaddrinfo E\w+ not-there\.invalid\n$/,
+    ],
+    ['of another machine', '192.0.2.1', /^im-signature did not start\. HOST: cannot listen \(.*EADDRNOTAVAIL.*\)\n$/],
+  ])('a HOST %s is one clear line and exit code 1', async (_what, HOST, line) => {
+    const service = start({ ...env, HOST });
+    expect(await service.ends()).toBe(1);
+    expect(service.output()).toMatch(line);
+  });
+
+  it('a role that may not see which migrations are applied is told so, and starts when it may', async () => {
+    const role = `reader_${randomUUID().replaceAll('-', '')}`;
+    await database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'pw'`);
+    await database.query(`GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${role}`);
+    await database.query(`REVOKE SELECT ON im_signature_migrations FROM ${role}`);
+    const url = new URL(database.url);
+    Object.assign(url, { username: role, password: 'pw' });
+    const early = start({ ...env, DATABASE_URL: url.href });
+    expect(await early.ends()).toBe(1);
+    expect(early.output()).toBe(
+      `im-signature did not start. the role "${role}" needs SELECT on im_signature_migrations\n`,
+    );
+    await database.query(`GRANT SELECT ON im_signature_migrations TO ${role}`);
+    const service = start({ ...env, DATABASE_URL: url.href });
+    await service.prints(READY);
+    service.process.kill('SIGTERM');
+    await service.ends();
+    await database.query(`DROP OWNED BY ${role}`);
+    await database.query(`DROP ROLE ${role}`);
+  });
+
+  it('a .env with a byte order mark counts from its first line on, and one that is no UTF-8 stops the start', async () => {
+    const text = `DATABASE_URL=${database.url}\nSECRETS_KEY=${SECRETS_KEY}\nPORT=0\n`;
+    const startIn = (bytes: Buffer) => {
+      writeFileSync(join(folder, '.env'), bytes);
+      const environment = { MIGRATIONS_DIR: inject('registrations') };
+      const program = runProgram(process.execPath, [join(DIST, MAIN)], environment, folder);
+      started.push(program);
+      return program;
+    };
+    const service = startIn(Buffer.from(`\ufeff${text}`));
+    await service.prints(READY);
+    expect(service.output()).not.toContain('Ctrl-C stops the service and its database');
+    expect(await readdir(folder)).toEqual(['.env']);
+
+    const refused = startIn(Buffer.from(`\ufeff${text}`, 'utf16le'));
+    expect(await refused.ends()).toBe(1);
+    expect(refused.output()).toBe('im-signature did not start. .env: cannot be read (it is not UTF-8)\n');
+  });
+
+  it('goes on without a log when the reader of its log ends', async () => {
+    const service = start({ ...env, LOG_LEVEL: 'debug' });
+    const [, url = ''] = await service.prints(READY);
+    service.process.stdout?.destroy();
+    service.process.stderr?.destroy();
+    await database.query('ALTER TABLE client_bans RENAME TO client_bans_away');
+    for (let i = 0; i < 5; i++) expect((await fetch(`${url}/signature/login/good/a`)).status).toBe(503);
+    await database.query('ALTER TABLE client_bans_away RENAME TO client_bans');
+    expect((await fetch(`${url}/signature/login/good/a`)).status).toBe(200);
+  });
+
+  it('ends when npm start is told to', async () => {
+    const npm = runProgram(
+      'npm',
+      ['start', '--ignore-scripts'],
+      { ...env, PORT: '0', MIGRATIONS_DIR: inject('registrations') },
+      join(DIST, '..'),
+    );
+    started.push(npm);
+    const [, url = ''] = await npm.prints(READY);
+    npm.process.kill('SIGTERM');
+    await npm.ends();
+    await expect(fetch(url)).rejects.toThrow();
   });
 
   it('a PORT in use is one clear line and exit code 1', async () => {

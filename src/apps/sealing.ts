@@ -25,14 +25,19 @@ export function hmacSecretPurpose(appId: string): SealPurpose {
 /** A sealed value cannot be decrypted. The message says why and holds neither the value nor a key. */
 export class SealError extends Error {}
 
-/** Encrypts a text with the first of the keys and a random nonce. */
-export function seal(plain: string, purpose: SealPurpose, keys: SealingKeys): string {
+/** Encrypts a text, as UTF-8, or bytes with the first of the keys and a random nonce. */
+export function seal(plain: string | Buffer, purpose: SealPurpose, keys: SealingKeys): string {
   const [entry] = keys;
   if (entry === undefined) throw new SealError('there is no sealing key');
   const [id, key] = entry;
   const iv = randomBytes(IV_BYTES);
   const cipher = createCipheriv(CIPHER, key, iv).setAAD(Buffer.from(purpose));
-  const sealed = Buffer.concat([iv, cipher.update(plain, 'utf8'), cipher.final(), cipher.getAuthTag()]);
+  const sealed = Buffer.concat([
+    iv,
+    cipher.update(typeof plain === 'string' ? Buffer.from(plain) : plain),
+    cipher.final(),
+    cipher.getAuthTag(),
+  ]);
   return `v1.${id}.${sealed.toString('base64url')}`;
 }
 
@@ -42,7 +47,7 @@ export function sealingKeyId(sealed: string): string {
 }
 
 /** Decrypts what `seal` made for the same purpose, with whichever of the keys made it. @throws {SealError} */
-export function open(sealed: string, purpose: SealPurpose, keys: SealingKeys): string {
+export function open(sealed: string, purpose: SealPurpose, keys: SealingKeys): Buffer {
   const { id, bytes } = parse(sealed);
   const key = keys.get(id);
   if (key === undefined) throw new SealError(`sealed with key "${id}", which SECRETS_KEY does not hold`);
@@ -50,7 +55,7 @@ export function open(sealed: string, purpose: SealPurpose, keys: SealingKeys): s
     .setAAD(Buffer.from(purpose))
     .setAuthTag(bytes.subarray(-TAG_BYTES));
   try {
-    return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES, -TAG_BYTES)), decipher.final()]).toString('utf8');
+    return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES, -TAG_BYTES)), decipher.final()]);
   } catch {
     throw new SealError(
       `cannot decrypt with key "${id}": wrong SECRETS_KEY, copied from another app or version, or corrupted`,

@@ -51,7 +51,7 @@ export function signingApp(content: string, readAt: ClockReading, sealingKeys: S
 
 function openMasterKey(appId: string, { version, sealedKey }: SealedKey, sealingKeys: SealingKeys): KeyObject {
   try {
-    return createSecretKey(open(sealedKey, masterKeyPurpose(appId, version), sealingKeys), 'utf8');
+    return createSecretKey(open(sealedKey, masterKeyPurpose(appId, version), sealingKeys));
   } catch (error) {
     if (!(error instanceof SealError)) throw error;
     const cause = new Error(`Master key ${version} of app ${appId}: ${error.message}`);

@@ -9,5 +9,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exitCode = 1;
 });
 
+process.stderr.on('error', () => undefined);
+
 const code = await run(process.argv.slice(2), new Io(process, process.env));
 if (code !== 0) process.exitCode = code;

@@ -46,9 +46,10 @@ async function readLines({ streams }: Io, names: readonly string[]): Promise<str
   return lines.map((line, i) => checked(names[i] ?? '', line));
 }
 
+/** Without the byte order mark that editors and shells of Windows put before a text. */
 function decode(bytes: Buffer, names: readonly string[]): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
     throw new Error(`the ${names.join(' or the ')} is not UTF-8`, { cause: error });
   }
@@ -56,6 +57,10 @@ function decode(bytes: Buffer, names: readonly string[]): string {
 
 function checked(name: string, secret: string): string {
   if (secret === '') throw new Error(`the ${name} is empty`);
-  if (/\p{Cc}/u.test(secret)) throw new Error(`the ${name} contains a control character`);
+  const [unseen] = /(?! )[\p{C}\p{Z}]/u.exec(secret) ?? [];
+  if (unseen !== undefined) {
+    const code = unseen.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0') ?? '';
+    throw new Error(`the ${name} contains an invisible character (U+${code})`);
+  }
   return secret;
 }

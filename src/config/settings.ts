@@ -1,5 +1,6 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { parseEnv } from 'node:util';
 import { IsIn, IsNotEmpty, IsPort, Matches, ValidateBy, validateSync } from 'class-validator';
 import { parseSecretsKey } from './secrets-key.js';
 
@@ -42,7 +43,7 @@ export class Settings {
     /** 0: any free port. */
     readonly port = Number(environment.PORT),
     /** Undefined: an embedded PostgreSQL under `dataDir`. */
-    readonly databaseUrl = environment.DATABASE_URL,
+    readonly databaseUrl = environment.DATABASE_URL && withHost(environment.DATABASE_URL),
     readonly databasePoolSize = Number(environment.DATABASE_POOL_SIZE),
     readonly dataDir = environment.DATA_DIR,
     /** The folder of the migrations that register and change apps. */
@@ -59,8 +60,19 @@ export class Settings {
 
 /** The settings of this process: its environment, and `.env` in the current folder for variables that are not set. */
 export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
-  if (env === process.env && existsSync('.env')) process.loadEnvFile('.env');
-  return readSettings(env);
+  return readSettings(env === process.env && existsSync('.env') ? { ...readEnvFile('.env'), ...env } : env);
+}
+
+/** Takes a byte order mark off: with it, the name of the first variable would be another one. @throws {SettingsError} */
+function readEnvFile(file: string) {
+  try {
+    return parseEnv(new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file)));
+  } catch (error) {
+    const { code = 'it is not UTF-8' } = error as NodeJS.ErrnoException;
+    throw new SettingsError([
+      `${file}: cannot be read (${code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? 'it is not UTF-8' : code})`,
+    ]);
+  }
 }
 
 /**
@@ -83,6 +95,15 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
   return new Settings(environment, env.NODE_ENV === 'production');
 }
 
+/** Also of a hybrid app: `capacitor://localhost`. A browser's origin holds no `*`, so one here would match nothing. */
+function isOrigin(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, origin } = new URL(text);
+  return /^https?:$/.test(protocol)
+    ? origin === text && !text.includes('*')
+    : /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9.-]+(:\d+)?$/.test(text);
+}
+
 /** Checks by a function that throws an Error saying what is wrong, without the value where that is secret. */
 function Parses(parse: (text: string) => unknown): PropertyDecorator {
   let fault = '';
@@ -102,10 +123,15 @@ function parseFolder(path: string): void {
   if (!existsSync(path)) throw new Error(`no folder is at "${path}"`);
 }
 
+/** The URL of a Unix socket, `postgres://user:password@/database?host=/folder`, has none; pg takes the one of its parameter. */
+function withHost(url: string): string {
+  return url.replace(/^(postgres(?:ql)?:\/\/[^/?@]*@)(?=\/)/, '$1localhost');
+}
+
 function parseDatabaseUrl(text: string): void {
   const form = 'must have the form postgres://user:password@host:5432/database';
-  if (!URL.canParse(text)) throw new Error(form);
-  const url = new URL(text);
+  if (!URL.canParse(withHost(text))) throw new Error(form);
+  const url = new URL(withHost(text));
   if (!/^postgres(ql)?:$/.test(url.protocol) || url.pathname.length < 2) throw new Error(form);
   try {
     decodeURIComponent(url.username + url.password + url.pathname);
@@ -118,7 +144,7 @@ function parseCorsOrigins(text: string): '*' | string[] {
   if (text === '*') return '*';
   if (text === 'none') return [];
   const origins = text.split(',');
-  const wrong = origins.find((origin) => !URL.canParse(origin) || new URL(origin).origin !== origin);
+  const wrong = origins.find((origin) => !isOrigin(origin));
   if (wrong === undefined) return origins;
   throw new Error(`"${wrong}" is not an origin such as https://chat.example.com (or use * or none)`);
 }

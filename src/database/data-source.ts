@@ -35,7 +35,10 @@ class ResilientClient extends Client {
   }
 }
 
-/** For the commands of administrators, which may wait for each other: statements have no time limit. */
+/** What a command does may take long, whatever limit a role has. */
+const ADMIN_SESSION = '-c statement_timeout=0';
+
+/** For the commands of administrators. */
 export function adminOptions(url: string) {
   return {
     type: 'postgres',
@@ -65,8 +68,19 @@ export function serviceOptions(url: string, poolSize: number) {
   } as const satisfies DataSourceOptions;
 }
 
-/** @throws {DatabaseError} */
-export async function connect(options: DataSourceOptions): Promise<DataSource> {
+/** Connects with options for the session, such as `SESSION`, unless a pooler refuses them. @throws {DatabaseError} */
+export async function connect(options: PostgresDataSourceOptions, session = ADMIN_SESSION): Promise<DataSource> {
+  const url = new URL(options.url ?? '');
+  // After the URL's own: of two values for an option, PostgreSQL takes the last.
+  url.searchParams.set('options', `${url.searchParams.get('options') ?? ''} ${session}`.trim());
+  return tryToConnect({ ...options, url: url.href }).catch((error: unknown) => {
+    // PgBouncer's answer to the options, unless its `ignore_startup_parameters` names them.
+    if (((error as Error).cause as NodeJS.ErrnoException).code === '08P01') return tryToConnect(options);
+    throw error;
+  });
+}
+
+async function tryToConnect(options: DataSourceOptions): Promise<DataSource> {
   try {
     const dataSource = await new DataSource(options).initialize();
     const [row] = await dataSource.query<{ server_encoding: string }[]>('SHOW server_encoding');
@@ -79,16 +93,9 @@ export async function connect(options: DataSourceOptions): Promise<DataSource> {
   }
 }
 
-/** Connects the service, with `SESSION` unless a pooler refuses it. @throws {DatabaseError} also where PostgreSQL is a standby. */
+/** Connects the service. @throws {DatabaseError} also where PostgreSQL is a standby. */
 export async function connectService(options: PostgresDataSourceOptions): Promise<DataSource> {
-  const url = new URL(options.url ?? '');
-  // After the URL's own: of two values for an option, PostgreSQL takes the last.
-  url.searchParams.set('options', `${url.searchParams.get('options') ?? ''} ${SESSION}`.trim());
-  const dataSource = await connect({ ...options, url: url.href }).catch((error: unknown) => {
-    // PgBouncer's answer to the options, unless its `ignore_startup_parameters` names them.
-    if (((error as Error).cause as NodeJS.ErrnoException).code === '08P01') return connect(options);
-    throw error;
-  });
+  const dataSource = await connect(options, SESSION);
   const [row] = await dataSource.query<{ standby: boolean }[]>('SELECT pg_is_in_recovery() AS standby');
   if (row?.standby === false) return dataSource;
   await dataSource.destroy();

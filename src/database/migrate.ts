@@ -48,8 +48,16 @@ export async function pendingMigrations(url: string, folder: string): Promise<st
   return (await migrationStatus(url, folder)).filter(({ applied }) => !applied).map(({ name }) => name);
 }
 
-/** @throws {Error} where the database lacks migrations of this build. */
+/** @throws {Error} where the database lacks migrations of this build, or the role must not see which it has. */
 export async function requireMigrated(url: string, folder: string): Promise<void> {
+  await withMigrations(url, folder, async (dataSource) => {
+    const [row] = await dataSource.query<{ role: string; readable: boolean }[]>(
+      `SELECT current_user AS role, has_table_privilege(to_regclass($1), 'SELECT') AS readable`,
+      [MIGRATIONS_TABLE],
+    );
+    // TypeORM does not find a table that the role may not use.
+    if (row?.readable === false) throw new Error(`the role "${row.role}" needs SELECT on ${MIGRATIONS_TABLE}`);
+  });
   const pending = await pendingMigrations(url, folder);
   if (pending[0] === undefined) return;
   throw new Error(`the database lacks ${pending.length} migration(s), first ${pending[0]}: run "npm run migrate"`);

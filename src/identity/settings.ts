@@ -29,9 +29,18 @@ export function misfit({ algorithms, jwksUri, jwks, sealedHmacSecret }: AppIdent
   return `${wrong} does not go with ${isSymmetric ? 'a shared secret' : 'public keys'}: give --algorithms that do`;
 }
 
+export type SecretEncoding = 'utf8' | 'base64' | 'base64url';
+
+/** The bytes of a shared secret. @throws {Error} when the text is not in the encoding. */
+export function decodeSecret(text: string, encoding: SecretEncoding): Buffer {
+  const bytes = Buffer.from(text, encoding);
+  // Node ignores what does not belong to an encoding; padding may be missing.
+  if (bytes.toString(encoding).replace(/=+$/, '') === text.replace(/=+$/, '')) return bytes;
+  throw new Error(`the HMAC secret is not ${encoding}`);
+}
+
 /** @throws {Error} when a shared secret is too short for one of the algorithms (RFC 7518, section 3.2). */
-export function requireLongEnough(secret: string, algorithms: readonly string[]): void {
-  const bytes = Buffer.byteLength(secret);
+export function requireLongEnough({ length: bytes }: Buffer, algorithms: readonly string[]): void {
   const least = Math.max(...algorithms.map((name) => HMAC_ALGORITHMS.get(name) ?? 0));
   if (bytes < least) {
     throw new Error(`the HMAC secret has ${bytes} bytes; ${algorithms.join(',')} takes ${least} or more`);

@@ -104,8 +104,7 @@ export class TokenVerifier {
     if (jwks !== null) return createLocalJWKSet(jwks);
     if (sealedHmacSecret === null) throw new Error(`App ${appId} has no key to verify tokens with`);
     const secret = open(sealedHmacSecret, hmacSecretPurpose(appId), this.sealingKeys);
-    const bytes = new TextEncoder().encode(secret);
-    return () => bytes;
+    return () => secret;
   }
 }
 

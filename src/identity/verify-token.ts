@@ -1,5 +1,6 @@
 import { errors, jwtVerify, type JWTVerifyGetKey } from 'jose';
 import type { AppIdentity } from '../apps/app-identity.entity.js';
+import { ED25519 } from './algorithms.js';
 import { clientIdIn } from './client-id-claim.js';
 import { RemoteKeys } from './remote-keys.js';
 
@@ -33,7 +34,7 @@ export async function verifyToken(
   { algorithms, issuer, audience, clientIdClaim }: AppIdentity,
 ): Promise<VerifiedToken> {
   const options = {
-    algorithms,
+    algorithms: algorithms.some((name) => ED25519.includes(name)) ? [...algorithms, ...ED25519] : algorithms,
     clockTolerance: CLOCK_TOLERANCE,
     requiredClaims: ['exp'],
     ...(issuer !== null && { issuer }),
@@ -47,7 +48,9 @@ export async function verifyToken(
     if (!Number.isFinite(expires)) throw new TokenError('the claim "exp" is no time');
     const clientId = clientIdIn(claims, clientIdClaim);
     if (clientId !== undefined) return { clientId, expires };
-    throw new TokenError(`the claim "${clientIdClaim}" is missing, or neither text nor a whole number`);
+    throw new TokenError(
+      `the claim "${clientIdClaim}" is missing, or neither text nor a whole number up to 2^53 - 1: let the issuer send text`,
+    );
   } catch (error) {
     if (error instanceof errors.JWTExpired) throw new TokenError('the token has expired', { cause: error });
     if (error instanceof errors.JOSEError) throw new TokenError(error.message, { cause: error });

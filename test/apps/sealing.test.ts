@@ -15,7 +15,7 @@ describe('a sealed value', () => {
   it('decrypts to the text that was sealed', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), (plain) => {
-        expect(open(seal(plain, purpose, keys), purpose, keys)).toBe(plain);
+        expect(open(seal(plain, purpose, keys), purpose, keys).toString()).toBe(plain);
       }),
     );
   });
@@ -30,7 +30,7 @@ describe('a sealed value', () => {
     expect(sealingKeyId(seal('x', purpose, keys))).toBe('2027');
     const older = seal('x', purpose, new Map([['2026', old]]));
     expect(sealingKeyId(older)).toBe('2026');
-    expect(open(older, purpose, keys)).toBe('x');
+    expect(open(older, purpose, keys).toString()).toBe('x');
   });
 
   it.each([

@@ -86,6 +86,36 @@ describe('the settings', () => {
     expect(faultsOf(env)).toEqual([fault]);
   });
 
+  it.each([
+    'https://*.example.com',
+    'https://a.example,',
+    'capacitor://localhost/',
+    'capacitor://*',
+    'capacitor:localhost',
+    'Capacitor://localhost',
+    'HTTPS://a.example',
+    'https://user@a.example',
+    'null',
+    '*,https://a.example',
+  ])('refuse %s as an origin, which no browser sends', (origins) => {
+    expect(faultsOf({ CORS_ORIGINS: origins })).toEqual([
+      expect.stringMatching(/^CORS_ORIGINS: ".*" is not an origin/),
+    ]);
+  });
+
+  it('allow the origins of hybrid apps', () => {
+    const origins = ['capacitor://localhost', 'ionic://localhost', 'app://obsidian.md', 'http://localhost:8100'];
+    expect(readSettings({ CORS_ORIGINS: origins.join() }).corsOrigins).toEqual(origins);
+  });
+
+  it.each([
+    ['postgres://im:pw@/im?host=/var/run/postgresql', 'postgres://im:pw@localhost/im?host=/var/run/postgresql'],
+    ['postgres://im:pw@%2Fvar%2Frun%2Fpostgresql/im', 'postgres://im:pw@%2Fvar%2Frun%2Fpostgresql/im'],
+    ['postgresql:///im?host=/tmp&user=im', 'postgresql:///im?host=/tmp&user=im'],
+  ])('take the URL of a Unix socket: %s', (url, taken) => {
+    expect(readSettings({ DATABASE_URL: url, SECRETS_KEY: KEY }).databaseUrl).toBe(taken);
+  });
+
   it('report all mistakes at once', () => {
     expect(faultsOf({ PORT: 'x', LOG_LEVEL: 'x', DATABASE_URL: URL })).toHaveLength(3);
   });

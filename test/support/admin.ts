@@ -15,6 +15,8 @@ export interface Finished {
 
 export interface RunOptions {
   input?: string | Buffer;
+  /** Instead of `input`. */
+  stdin?: Readable;
   env?: Record<string, string>;
 }
 
@@ -46,10 +48,9 @@ export async function makeAdmin(env: Record<string, string>): Promise<Admin> {
 
   const admin: Admin = {
     migrations,
-    async im(args, { input = '', env: more } = {}) {
+    async im(args, { input = '', stdin = Readable.from(input === '' ? [] : [Buffer.from(input)]), env: more } = {}) {
       const [stdout, stderr] = [new PassThrough(), new PassThrough()];
       const written = Promise.all([text(stdout), text(stderr)]);
-      const stdin = Readable.from(input === '' ? [] : [Buffer.from(input)]);
       const code = await runCommand(args, new Io({ stdin, stdout, stderr }, { ...environment, ...more }));
       stdout.end();
       stderr.end();

@@ -5,6 +5,7 @@ import { hmacSecretPurpose, seal } from '../../apps/sealing.js';
 import type { SealingKeys } from '../../config/secrets-key.js';
 import { HMAC_ALGORITHMS, PUBLIC_KEY_ALGORITHMS } from '../../identity/algorithms.js';
 import { isKeySetUri } from '../../identity/fetch-key-set.js';
+import type { SecretEncoding } from '../../identity/settings.js';
 import { type ForApp, parseText, UsageError } from '../options.js';
 
 /** The options that are columns of `apps`. */
@@ -13,6 +14,7 @@ type AppOptions = Partial<Pick<App, 'name' | 'identity' | 'timestampFormat' | 'm
 /** How tokens are verified, where `--identity` is jwt. */
 export type TokenOptions = Partial<Record<'jwksUri' | 'jwksFile' | 'issuer' | 'audience' | 'clientIdClaim', string>> & {
   hmacSecret?: true;
+  hmacSecretEncoding?: SecretEncoding;
   algorithms?: string[];
 };
 
@@ -32,6 +34,13 @@ export function changeOptions(): Option[] {
     new Option(
       '--hmac-secret',
       'a secret shared with the issuer; asked for, or read from standard input after the master key',
+    ),
+    choice(
+      '--hmac-secret-encoding <encoding>',
+      'how its bytes are given (default: utf8)',
+      'utf8',
+      'base64',
+      'base64url',
     ),
     new Option('--issuer <iss>', 'what the claim iss must be').argParser(parseText),
     new Option('--audience <aud>', 'what the claim aud must be or contain').argParser(parseText),
@@ -74,6 +83,9 @@ export function splitOptions({ appId, ...options }: ChangeOptions) {
 
 /** The secrets that are read besides a master key. */
 export function secretsFor(tokens: TokenOptions | undefined): string[] {
+  if (tokens?.hmacSecretEncoding !== undefined && !tokens.hmacSecret) {
+    throw new UsageError('--hmac-secret-encoding goes with --hmac-secret');
+  }
   return tokens?.hmacSecret ? ['HMAC secret'] : [];
 }
 
@@ -87,20 +99,21 @@ export function secretsFor(tokens: TokenOptions | undefined): string[] {
 export async function identityFrom(
   appId: string,
   present: AppIdentity | null,
-  { jwksFile, hmacSecret, ...options }: TokenOptions = {},
+  { jwksFile, hmacSecret, hmacSecretEncoding = 'utf8', ...options }: TokenOptions = {},
   secret: string | undefined,
   sealingKeys: SealingKeys,
 ): Promise<AppIdentity> {
-  const { changedIdentity, misfit, readKeySet, requireLongEnough } = await import('../../identity/settings.js');
+  const { changedIdentity, decodeSecret, misfit, readKeySet, requireLongEnough } =
+    await import('../../identity/settings.js');
+  const bytes = hmacSecret && secret !== undefined ? decodeSecret(secret, hmacSecretEncoding) : undefined;
   const identity = changedIdentity(appId, present, {
     ...options,
     ...(jwksFile !== undefined && { jwks: await readKeySet(jwksFile) }),
-    ...(hmacSecret &&
-      secret !== undefined && { sealedHmacSecret: seal(secret, hmacSecretPurpose(appId), sealingKeys) }),
+    ...(bytes && { sealedHmacSecret: seal(bytes, hmacSecretPurpose(appId), sealingKeys) }),
   });
   const fault = misfit(identity);
   if (fault !== undefined) throw new UsageError(fault);
-  if (secret !== undefined) requireLongEnough(secret, identity.algorithms);
+  if (bytes !== undefined) requireLongEnough(bytes, identity.algorithms);
   return identity;
 }
 

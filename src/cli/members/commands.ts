@@ -51,7 +51,7 @@ async function exportMembers(io: Io, { appId, conversationId, format }: ExportOp
     }
     const { stdout } = io.streams;
     await withOwnConnection(async (client) => {
-      const lines = readMembers(client, appId, conversationId, format);
+      const lines = await readMembers(client, appId, conversationId, format);
       // When the reader of the output stops, the connection ends while rows are still arriving.
       lines.on('error', () => undefined);
       // Errors of the output are reported in main.ts, for every command alike.

@@ -4,12 +4,12 @@ import { to as copyTo } from 'pg-copy-streams';
 import type { Format } from './parse.js';
 
 /** The memberships of an app, or of one of its conversations, from one snapshot, by conversation and client. */
-export function readMembers(
+export async function readMembers(
   client: Client,
   appId: string,
   conversationId: string | undefined,
   format: Format,
-): Readable {
+): Promise<Readable> {
   // COPY takes no parameters.
   const only = conversationId === undefined ? '' : ` AND conversation_id = ${escapeLiteral(conversationId)}`;
   const rows = `
@@ -20,5 +20,6 @@ export function readMembers(
     format === 'csv'
       ? `COPY (${rows}) TO STDOUT (FORMAT csv, HEADER)`
       : `COPY (SELECT row_to_json(m) FROM (${rows}) AS m) TO STDOUT (FORMAT csv, DELIMITER E'\\x01', QUOTE E'\\x02')`;
+  await client.query('BEGIN READ ONLY; SET LOCAL statement_timeout = 0');
   return client.query(copyTo(copy));
 }

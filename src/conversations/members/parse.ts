@@ -57,7 +57,9 @@ function csvParser(line: Line | undefined): ParseLines {
   const header = (line && recordsOf([line.bytes])?.[0]) ?? [];
   const isHeader = header.every((name, i) => FIELDS.includes(name) && header.indexOf(name) === i);
   if (!isHeader || !header.includes('conversation_id') || !header.includes('client_id')) {
-    throw new Error('the first line must be a header with conversation_id, client_id and, if given, role');
+    throw new Error(
+      'the first line must be a header with conversation_id, client_id and, if given, role: UTF-8, separated by commas',
+    );
   }
   return (lines) => {
     // It is faster to parse all lines together; where the quotes of one are wrong, each is parsed alone.
@@ -65,7 +67,9 @@ function csvParser(line: Line | undefined): ParseLines {
     return records.map((fields) => {
       if (fields === undefined) return 'has a quote where RFC 4180 allows none, or one that is not closed';
       if (fields.length !== header.length) return `has ${fields.length} fields, the header has ${header.length}`;
-      return membershipOf(Object.fromEntries(header.map((name, i) => [name, fields[i]])));
+      // A spreadsheet leaves a cell empty where no role is given.
+      const given = header.map((name, i) => [name, name === 'role' && fields[i] === '' ? undefined : fields[i]]);
+      return membershipOf(Object.fromEntries(given) as Partial<Record<string, string>>);
     });
   };
 }
