@@ -320,7 +320,7 @@ describe('a command that cannot do what it should', () => {
     expect((await admin.written()).size).toBe(0);
   });
 
-  it('somebody who stops reading what it says does not disturb it', async () => {
+  it('a reader that closes its output early does not stop it', async () => {
     const program = admin.start(['app', 'list', '--json']);
     program.process.stdout?.destroy();
     expect(await program.ends()).toBe(0);
@@ -334,7 +334,7 @@ describe('a command that cannot do what it should', () => {
     expect(await admin.fails(reseal, { env: both })).toContain('-register-app-shop.mjs is not applied yet');
   });
 
-  it('two administrators at the same moment write two migrations, which both apply', async () => {
+  it('two administrators at once write two migrations, and both apply', async () => {
     const other = [...REGISTER.slice(0, 3), 'other', ...REGISTER.slice(4)];
     await Promise.all([admin.does(REGISTER, { input: 'key' }), admin.does(other, { input: 'key' })]);
     const times = [...(await admin.written()).keys()].map((name) => name.slice(0, 13));
@@ -342,7 +342,7 @@ describe('a command that cannot do what it should', () => {
     expect((await admin.does(['migrate'])).match(/^applied /gm)).toHaveLength(2);
   });
 
-  it('of two administrators who register the same app at the same moment one is refused', async () => {
+  it('of two registrations of one app at once, one is refused', async () => {
     const finished = await Promise.all([admin.im(REGISTER, { input: 'a' }), admin.im(REGISTER, { input: 'b' })]);
     expect(finished.map(({ code }) => code).sort()).toEqual([0, 1]);
     expect((await admin.written()).size).toBe(1);

@@ -68,8 +68,8 @@ async function fillPool(): Promise<void> {
   await vi.waitUntil(async () => (await connections()).length === POOL_SIZE, { timeout: 30_000 });
 }
 
-describe('connections that went dead without a word', () => {
-  it('cost one refusal, however many they are, and the next caller gets a new one', async () => {
+describe('dead connections that the network does not report', () => {
+  it('cost one refusal together, and the next request gets a new connection', async () => {
     await fillPool();
     network.stopForwarding({ newConnections: false });
     expect(await status()).toBe(503);
@@ -77,7 +77,7 @@ describe('connections that went dead without a word', () => {
     network.forwardAgain();
   });
 
-  it('and a network that lets nothing through are 503 unavailable, and need no restart', async () => {
+  it('and a network that is down are 503 unavailable, and the service recovers without a restart', async () => {
     expect(await status()).toBe(200);
     network.stopForwarding();
     const response = await login();
@@ -89,8 +89,8 @@ describe('connections that went dead without a word', () => {
   });
 });
 
-describe('a look-up whose connection PostgreSQL ends', () => {
-  it('is asked once more on another, and nobody notices', async () => {
+describe('a look-up whose connection PostgreSQL terminates', () => {
+  it('is repeated on another connection, and the request is answered', async () => {
     await fillPool();
     const before = await connections();
     const answer = await whileLocked(async () => {
@@ -106,7 +106,7 @@ describe('a look-up whose connection PostgreSQL ends', () => {
 });
 
 describe('a slow query', () => {
-  it('is cancelled, and its connection stays', async () => {
+  it('is cancelled by PostgreSQL, and its connection stays open', async () => {
     await fillPool();
     const before = await connections();
     await whileLocked(async () => {
@@ -117,7 +117,7 @@ describe('a slow query', () => {
   });
 });
 
-describe('an app that was read more than a second ago', () => {
+describe('an app row that is older than a second', () => {
   /** Asks, and lets a second pass while the look-up of the ban waits: the app was read before. */
   async function askSlowly(path: string): Promise<ProblemDetails> {
     await status();
@@ -130,12 +130,12 @@ describe('an app that was read more than a second ago', () => {
     return (await (await asking).json()) as ProblemDetails;
   }
 
-  it('is no ground to sign on', async () => {
+  it('is not signed with', async () => {
     expect(await askSlowly('login/1/alice')).toMatchObject({ code: 'unavailable' });
     expect(await status()).toBe(200);
   });
 
-  it('is no ground to refuse on', async () => {
+  it('is not refused on', async () => {
     await database.query(`INSERT INTO client_bans VALUES ('1', 'banned')`);
     expect(await askSlowly('login/1/banned')).toMatchObject({ code: 'unavailable' });
     const answer = await fetch(`${service.url}/signature/login/1/banned`);
@@ -144,7 +144,7 @@ describe('an app that was read more than a second ago', () => {
 });
 
 describe('REQUEST_TIMEOUT_MS', () => {
-  it('bounds what a request waits for as a whole, and the refusal comes while it waits', async () => {
+  it('limits the whole time of a request, and refuses it while its query still runs', async () => {
     const impatient = await startService({ REQUEST_TIMEOUT_MS: '50' });
     const url = `${impatient.url}/signature/login/1/alice`;
     await vi.waitUntil(async () => (await fetch(url)).ok, { timeout: 30_000 });

@@ -192,7 +192,7 @@ const report = (what: string, { changes, answers, unavailable, contradictions }:
   );
 };
 
-describe('what is committed binds every answer that is asked for after it, in each of two processes:', () => {
+describe('every request sent after a commit is answered by it, in each of two processes:', () => {
   it('bans, members, roles, rules, limits and conversations', async () => {
     await resetRules();
     const outcome = await changeEverything(COUNT, (client, sql) => client.query(sql));
@@ -203,7 +203,7 @@ describe('what is committed binds every answer that is asked for after it, in ea
     expect(outcome.unavailable).toBeLessThan(outcome.answers / 20);
   });
 
-  it('also while PostgreSQL ends the connections of the service again and again', async () => {
+  it('also while PostgreSQL terminates the connections of the service', async () => {
     await resetRules();
     const done = new AbortController();
     let ended = 0;
@@ -226,7 +226,7 @@ describe('what is committed binds every answer that is asked for after it, in ea
     expect(outcome.contradictions).toEqual([]);
   });
 
-  it('and this test would notice an answer from before', async () => {
+  it('and this test detects answers by older rows', async () => {
     await resetRules();
     const held: Client[] = [];
     const count = 10;
@@ -244,7 +244,7 @@ describe('what is committed binds every answer that is asked for after it, in ea
 });
 
 describe('a change of an app', () => {
-  it('is in force in both processes within a second, and until then the app is as it was', async () => {
+  it('is in force in both processes within a second, and each answer before is by the old app', async () => {
     let asked = 0;
     let unavailable = 0;
     const wrong: string[] = [];

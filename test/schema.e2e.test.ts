@@ -83,7 +83,7 @@ it('an app id of 64 characters outside the Basic Multilingual Plane is registere
   await expect(service.database.query(REGISTER, ['😀'.repeat(64)])).resolves.toEqual([]);
 });
 
-it('a ban is permanent, and a conversation for members who invite and managers who kick, unless it says otherwise', async () => {
+it('by default a ban is permanent, members may invite, and managers may kick', async () => {
   await service.database.query(BAN, ['1', 'a']);
   await service.database.query(CONVERSATION, ['1', 'c']);
   await service.database.query(MEMBER, ['1', 'c', 'a']);

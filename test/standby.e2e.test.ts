@@ -77,7 +77,7 @@ it('a server in recovery is refused at the start', async () => {
   );
 });
 
-it('a server in recovery, where the primary was, is asked nothing; the primary is, once it is there again', async () => {
+it('a server in recovery at the address of the primary is refused, until the primary is back', async () => {
   expect(await login('banned')).toBe('client_banned');
   expect(await login('alice')).toBe('allowed');
   network.leadTo(standby.url);

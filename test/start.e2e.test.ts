@@ -92,7 +92,7 @@ describe('without any setting', () => {
     expect(((await stat(join(folder, 'data', 'secrets.key'))).mode & 0o777).toString(8)).toBe('600');
   });
 
-  it('prints a token of alice that gets her, and nobody else, a signature of app 3', async () => {
+  it('prints a token of alice, which gets signatures of app 3 for alice only', async () => {
     const service = start({});
     const [, token = '', address = ''] = await service.prints(
       /^\s+curl -H 'Authorization: Bearer (\S+)' (http:\S+\/alice)$/m,

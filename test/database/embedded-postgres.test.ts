@@ -167,7 +167,7 @@ describe('the embedded PostgreSQL', () => {
     expect(await servers()).toEqual([]);
   });
 
-  it('comes up once when three services start at the same moment on an empty folder', async () => {
+  it('starts once when three services start at once on an empty folder', async () => {
     const services = await Promise.all([startService(), startService(), startService()]);
     expect(new Set(services.map(({ url }) => url)).size).toBe(1);
     expect(await query(services[0].url, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
@@ -188,7 +188,7 @@ describe('the embedded PostgreSQL', () => {
     expect(await servers()).toEqual([]);
   });
 
-  it('is stopped when its last users let go at the same moment', async () => {
+  it('is stopped when its last users release it at once', async () => {
     await copyData();
     const services = await Promise.all([startService(), startService(), startService()]);
     for (const { child } of services) child.stdin?.end();
