@@ -49,18 +49,14 @@ async function loadWithAutocannon(
     url,
     connections,
     duration: seconds,
-    setupClient(client) {
-      const prepare = (): void => {
-        const { path, token } = requests[next++ % requests.length] ?? { path: '/' };
-        client.setRequest({
-          method: 'GET',
-          path,
-          headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-        });
-      };
-      prepare();
-      client.on('response', prepare);
-    },
+    requests: [
+      {
+        setupRequest(request) {
+          const { path, token } = requests[next++ % requests.length] ?? { path: '/' };
+          return { ...request, path, headers: token === undefined ? {} : { authorization: `Bearer ${token}` } };
+        },
+      },
+    ],
   });
   return {
     requests: result.requests.total,
