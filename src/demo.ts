@@ -41,7 +41,7 @@ async function makeDemoApp(manager: EntityManager, keys: SealingKeys, appId: str
   ]);
 }
 
-/** Says how to call the demo apps that exist, and that no app of somebody's has replaced, by the URL of the service. */
+/** Says how to call the demo apps that exist, and that no user's app has replaced, by the URL of the service. */
 export async function demoInstructions(dataSource: DataSource, keys: SealingKeys): Promise<(url: string) => string> {
   const apps = new AppRecords(dataSource);
   const demo = (await apps.all()).filter(({ appId, name }) => appId in APPS && name === nameOf(appId));

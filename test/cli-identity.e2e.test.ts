@@ -304,7 +304,7 @@ describe('identity settings that do not go together', () => {
   it('a secret that is missing on standard input is no empty one', async () => {
     const options = ['--hmac-secret', '--algorithms', 'HS256'];
     expect(await admin.fails(register('other', ...JWT, ...options), { input: MASTER_KEY })).toBe(
-      'im-signature: standard input has 1 lines, where 2 are read: the master key, the HMAC secret',
+      'im-signature: standard input: expected 2 line(s) (master key, HMAC secret), got 1',
     );
   });
 

@@ -136,7 +136,7 @@ describe('conversation show', () => {
     expect(near).toContain('is where-registered, so no rules count in this conversation');
     expect(off).toContain('is off, so no rules count');
     expect(there).toContain('these rules do not count');
-    expect(there).toContain('nobody ranks above a plain member');
+    expect(there).toContain('no owners and no managers');
     expect(unknown).toContain('no app "nobody" is registered');
     expect(bad.code).toBe(2);
     expect(bad.stderr).toContain('contains ":"');
@@ -162,7 +162,7 @@ describe('bans', () => {
     expect(lasts).toBeLessThan(30_000);
 
     expect(await does('ban', 'add', ...about('bob'), '--until', until)).toMatch(
-      new RegExp(`until ${until}\nthis replaces the ban that was there, until \\S+Z, for the reason "spam"\n$`),
+      new RegExp(`until ${until}\nthis replaces the earlier ban, until \\S+Z, for the reason "spam"\n$`),
     );
     await database.query(`
       INSERT INTO client_bans VALUES ('shop', 'far', '290000-01-01Z', NULL),

@@ -231,7 +231,7 @@ describe('a command that cannot do what it should', () => {
     ['an app that does not exist', ['app', 'rotate-key', '--app-id', 'x'], 'key', /no app "x" is registered/],
     ['a key of zero length', REGISTER, '', /the master key is empty$/],
     ['a key that is only a line break', REGISTER, '\n', /the master key is empty$/],
-    ['a key of two lines', REGISTER, 'a\nb\n', /standard input has 2 lines, where 1 are read: the master key$/],
+    ['a key of two lines', REGISTER, 'a\nb\n', /standard input: expected 1 line\(s\) \(master key\), got 2$/],
     [
       'a key with an invisible space',
       REGISTER,
@@ -295,10 +295,28 @@ describe('a command that cannot do what it should', () => {
     expect(stderr).toMatch(/^im-signature: \/sys\/kernel\/\d+-register-app-shop\.mjs cannot be written \(E\w+\)\n$/);
   });
 
-  it('a registration that cannot be loaded is one line that names it, and nothing is applied', async () => {
+  it.each([
+    ['does not parse', 'export class', /1999999999999-broken\.mjs cannot be loaded: /],
+    [
+      'exports no class',
+      'export const a = 1;',
+      /it must export one class with up and down, whose name ends with 1999999999999$/,
+    ],
+    [
+      'has the time of another file',
+      'export class A1999999999998 { up() {} down() {} }',
+      /whose name ends with 1999999999999$/,
+    ],
+    ['cannot be reverted', 'export class A1999999999999 { up() {} }', /it must export one class with up and down/],
+    [
+      'exports two classes',
+      'export class A1999999999999 { up() {} down() {} } export class B {}',
+      /it must export one class/,
+    ],
+  ])('a registration that %s is one line that names it, and nothing is applied', async (_fault, text, line) => {
     await admin.does(REGISTER, { input: 'key' });
-    await writeFile(join(admin.migrations, '1999999999999-broken.mjs'), 'export class');
-    expect(await admin.fails(['migrate'])).toMatch(/1999999999999-broken\.mjs cannot be loaded: /);
+    await writeFile(join(admin.migrations, '1999999999999-broken.mjs'), text);
+    expect(await admin.fails(['migrate'])).toMatch(line);
     expect(await database.query(`SELECT FROM apps WHERE app_id = 'shop'`)).toEqual([]);
   });
 

@@ -2,7 +2,7 @@
 import { Io } from './io.js';
 import { run } from './program.js';
 
-// A reader that stops reading, as head(1) does, disturbs nothing: what the command is to do is done all the same.
+// A reader that closes the pipe early, as head(1) does, does not fail the command.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') return;
   process.stderr.write(`im-signature: the output cannot be written (${error.code ?? error.message})\n`);

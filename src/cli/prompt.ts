@@ -39,9 +39,7 @@ async function readLines({ streams }: Io, names: readonly string[]): Promise<str
   // The line break at the end is what `echo` adds, and begins no line.
   if (lines.length > 1 && lines.at(-1) === '') lines.pop();
   if (lines.length !== names.length) {
-    throw new Error(
-      `standard input has ${lines.length} lines, where ${names.length} are read: the ${names.join(', the ')}`,
-    );
+    throw new Error(`standard input: expected ${names.length} line(s) (${names.join(', ')}), got ${lines.length}`);
   }
   return lines.map((line, i) => checked(names[i] ?? '', line));
 }

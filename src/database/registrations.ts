@@ -128,7 +128,14 @@ export async function loadRegistrations(folder: string): Promise<(new () => Migr
     const path = join(folder, file);
     try {
       const exported = Object.values((await import(pathToFileURL(path).href)) as Record<string, unknown>);
-      classes.push(...(exported.filter((value) => typeof value === 'function') as typeof classes));
+      const [migration, ...others] = exported.filter((value) => typeof value === 'function') as typeof classes;
+      // By the class's name the database knows it, by the file's the commands.
+      const isOne = migration?.name.endsWith(file.slice(0, 13)) === true && others.length === 0;
+      const { up, down } = (migration?.prototype ?? {}) as Partial<MigrationInterface>;
+      if (!isOne || up === undefined || down === undefined) {
+        throw new Error(`it must export one class with up and down, whose name ends with ${file.slice(0, 13)}`);
+      }
+      classes.push(migration);
     } catch (error) {
       const [reason] = (error as Error).message.split('\n', 1);
       throw new Error(`${path} cannot be loaded: ${reason}`, { cause: error });

@@ -20,7 +20,7 @@ function explain(error: NodeJS.ErrnoException & { detail?: string }): string {
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
-      return `${path} cannot be written (${code})`;
+      return `${path} cannot be ${syscall === 'scandir' || syscall === 'read' ? 'read' : 'written'} (${code})`;
     default:
       return message;
   }

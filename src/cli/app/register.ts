@@ -64,7 +64,7 @@ function requireNew(appId: string, { app }: Present): void {
   if (app !== null) throw new Error(`the app "${appId}" is already registered`);
 }
 
-/** Checked before anybody types a key in vain. */
+/** Checked before the prompt. */
 function requireComplete({ jwksUri, jwksFile, hmacSecret, algorithms }: TokenOptions = {}): void {
   if ((jwksUri ?? jwksFile ?? hmacSecret) === undefined || algorithms === undefined) {
     throw new UsageError('identity jwt needs --algorithms and one of --jwks-uri, --jwks-file and --hmac-secret');

@@ -16,7 +16,7 @@ export function banCommands(program: Command, io: Io): void {
     .requiredOption(...APP_ID)
     .requiredOption(...CLIENT_ID)
     .addOption(
-      new Option('--for <time>', 'how long: a number of s, m, h, d or w, such as 1d')
+      new Option('--for <duration>', 'how long: a number of s, m, h, d or w, such as 1d')
         .argParser(parseDuration)
         .conflicts('until'),
     )
@@ -44,7 +44,7 @@ async function add(io: Io, { appId, clientId, for: seconds, until, reason }: Ban
     io.printSuccess(`"${clientId}" is banned from the app "${appId}" ${untilText(ban)}`);
     if (replaced === undefined) return;
     const why = replaced.reason === null ? 'without a reason' : `for the reason ${JSON.stringify(replaced.reason)}`;
-    io.print(`this replaces the ban that was there, ${untilText(replaced)}, ${why}`);
+    io.print(`this replaces the earlier ban, ${untilText(replaced)}, ${why}`);
   });
 }
 

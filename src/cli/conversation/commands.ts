@@ -42,7 +42,7 @@ function print(io: Io, { above_members: listed, ...rules }: ConversationSummary,
     io.print(io.warning("the app's membership is off: these rules do not count, until it is set to something else"));
   }
   if (listed.length === 0) {
-    io.print('nobody ranks above a plain member');
+    io.print('no owners and no managers');
     return;
   }
   io.printTable(listed);

@@ -27,7 +27,11 @@ async function check(io: Io, { appId }: ForApp): Promise<void> {
     const settings = await apps.identity(appId);
     if (settings === null) throw new Error(`the app "${appId}" has identity jwt, without settings to verify tokens`);
     if (settings.jwksUri !== null) {
-      const { keys = [] } = (await fetchKeySet(settings.jwksUri)) ?? {};
+      const { jwksUri } = settings;
+      const { keys = [] } =
+        (await fetchKeySet(jwksUri).catch((error: unknown) => {
+          throw new Error(`the keys of ${jwksUri} cannot be fetched: ${(error as Error).message}`, { cause: error });
+        })) ?? {};
       const names = keys.map(({ kid, kty }) => `${kid ?? 'without kid'} (${kty ?? '?'})`).join(', ');
       io.print(`${settings.jwksUri} answers ${keys.length} key(s): ${names}`);
     }
