@@ -31,10 +31,7 @@ const rooms = Object.entries(ROOMS).map(([room, imports]) => {
               regex: `^(?:\\.\\./)+(?!(?:${allowed.join('|')})/)(?:${Object.keys(ROOMS).join('|')})/`,
               message: `${room} may import ${allowed.join(', ')}`,
             },
-            {
-              regex: '^(?:\\.\\./)+(?:main|app\\.module)\\.js$',
-              message: 'nothing imports what puts all together',
-            },
+            { regex: '^(?:\\.\\./)+(?:main|app\\.module)\\.js$', message: 'nothing imports what puts all together' },
           ],
         },
       ],

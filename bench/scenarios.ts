@@ -100,12 +100,7 @@ export function makeScenarios(folder: string): Scenario[] {
     make(
       '500-members',
       'an invite of 500 members under rules, with a token',
-      [
-        {
-          path: `/signature/invite/proven/client-0/town/${crowd}`,
-          token: tokenOf('client-0', 0),
-        },
-      ],
+      [{ path: `/signature/invite/proven/client-0/town/${crowd}`, token: tokenOf('client-0', 0) }],
       { goal: 10 },
     ),
     make(

@@ -8,7 +8,6 @@ import type { SealingKeys } from './config/secrets-key.js';
 
 /** Public on purpose, so that anyone can recompute a signature. */
 export const DEMO_MASTER_KEY = 'demo-master-key';
-
 /** The demo apps; the last one asks for tokens. */
 const APPS = { '1': 'none', '2': 'none', '3': 'jwt' } as const satisfies Record<string, Identity>;
 const JWT_APP = '3';

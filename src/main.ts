@@ -14,7 +14,6 @@ import { startErrorLines } from './operations/start-error.js';
 
 /** Milliseconds between the clocks of two machines above which the log warns. */
 const MAX_CLOCK_DIFFERENCE = 5_000;
-
 /** The most apps that the log names for one reason. */
 const MAX_NAMED_APPS = 10;
 

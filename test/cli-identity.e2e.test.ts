@@ -57,12 +57,9 @@ async function apply(): Promise<void> {
 }
 
 const identities = async () =>
-  database.query<{
-    algorithms: string[];
-    issuer: string | null;
-    jwks: unknown;
-    sealed_hmac_secret: string | null;
-  }>('SELECT algorithms, issuer, jwks, sealed_hmac_secret FROM app_identity');
+  database.query<{ algorithms: string[]; issuer: string | null; jwks: unknown; sealed_hmac_secret: string | null }>(
+    'SELECT algorithms, issuer, jwks, sealed_hmac_secret FROM app_identity',
+  );
 
 describe('an app that asks for tokens', () => {
   it('is registered with public keys from a file', async () => {
@@ -99,11 +96,7 @@ describe('an app that asks for tokens', () => {
     await admin.does(set, { input: HMAC_SECRET });
     await apply();
     const [after] = await identities();
-    expect(after).toMatchObject({
-      algorithms: ['HS256', 'HS384'],
-      issuer: "https://o'neill.example",
-      jwks: null,
-    });
+    expect(after).toMatchObject({ algorithms: ['HS256', 'HS384'], issuer: "https://o'neill.example", jwks: null });
     expect(after?.sealed_hmac_secret).toMatch(/^v1\.one\./);
     const token = await new SignJWT({ sub: 'bob' })
       .setProtectedHeader({ alg: 'HS384' })
@@ -223,9 +216,7 @@ describe('a client id that is a number', () => {
   it('is refused beyond 2^53 - 1 with the reason, as its digits are lost', async () => {
     await admin.does(
       register('uid', '--identity', 'jwt', '--algorithms', 'HS256', '--hmac-secret', '--client-id-claim', 'uid'),
-      {
-        input: `${MASTER_KEY}\n${HMAC_SECRET}\n`,
-      },
+      { input: `${MASTER_KEY}\n${HMAC_SECRET}\n` },
     );
     await apply();
     const check = async (uid: unknown) => {

@@ -102,15 +102,8 @@ describe('an app, from its registration to its end', () => {
   });
 
   it('is shown with the versions of its key, and without any of them', async () => {
-    const shown = JSON.parse(await admin.does(['app', 'show', 'shop/1', '--json'])) as {
-      keys: { state: string }[];
-    };
-    expect(shown).toMatchObject({
-      app_id: 'shop/1',
-      name: `"O'Neill's" 店`,
-      identity: 'none',
-      key_in_force: 2,
-    });
+    const shown = JSON.parse(await admin.does(['app', 'show', 'shop/1', '--json'])) as { keys: { state: string }[] };
+    expect(shown).toMatchObject({ app_id: 'shop/1', name: `"O'Neill's" 店`, identity: 'none', key_in_force: 2 });
     expect(shown.keys.map(({ state }) => state)).toEqual(['past', 'in force']);
     expect(await admin.does(['app', 'show', 'shop/1'])).toContain('in force');
     expect(await admin.does(['app', 'list'])).toContain('none: open to everyone');
@@ -287,10 +280,7 @@ describe('a command that cannot do what it should', () => {
 
   it('a folder of registrations that cannot be written is one line and exit code 1', async () => {
     // Not even root makes a file there.
-    const { code, stderr } = await admin.im(REGISTER, {
-      input: 'key',
-      env: { MIGRATIONS_DIR: '/sys/kernel' },
-    });
+    const { code, stderr } = await admin.im(REGISTER, { input: 'key', env: { MIGRATIONS_DIR: '/sys/kernel' } });
     expect(code).toBe(1);
     expect(stderr).toMatch(/^im-signature: \/sys\/kernel\/\d+-register-app-shop\.mjs cannot be written \(E\w+\)\n$/);
   });

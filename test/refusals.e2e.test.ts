@@ -54,11 +54,7 @@ function expectProblem(status: number, type: string | null, body: string, code: 
   expect(Object.keys(problem).sort()).toEqual(
     ['type', 'title', 'status', 'detail', 'instance', 'code', 'request_id'].sort(),
   );
-  expect(problem).toMatchObject({
-    type: `urn:im-signature:problem:${code}`,
-    title: PROBLEMS[code].title,
-    status,
-  });
+  expect(problem).toMatchObject({ type: `urn:im-signature:problem:${code}`, title: PROBLEMS[code].title, status });
   expect(problem.request_id).toMatch(/^[0-9a-f-]{36}$/);
   expect(body).not.toMatch(/\.[jt]s:\d|node_modules|SELECT/);
   return problem;

@@ -36,12 +36,7 @@ function signatureFactories(serviceUrl: string, appId: string): SignatureFactori
   };
 }
 
-const SIGNED_ACTIONS: Record<string, string> = {
-  add: 'invite',
-  invite: 'invite',
-  remove: 'kick',
-  kick: 'kick',
-};
+const SIGNED_ACTIONS: Record<string, string> = { add: 'invite', invite: 'invite', remove: 'kick', kick: 'kick' };
 
 /** Signs by the protocol's rules, without the service, so that a test can break one of them. */
 function localFactories({
@@ -159,10 +154,7 @@ describe.each(sdks)('$name, unmodified', ({ connect }) => {
         fault: 'a timestamp with a fraction',
         broken: localFactories({ timestamp: Math.floor(Date.now() / 1000) + 0.392033 }),
       },
-      {
-        fault: 'a timestamp of seven hours ago',
-        broken: localFactories({ timestamp: Date.now() - 7 * 3600_000 }),
-      },
+      { fault: 'a timestamp of seven hours ago', broken: localFactories({ timestamp: Date.now() - 7 * 3600_000 }) },
       { fault: 'no factory', broken: {} },
     ];
 

@@ -117,11 +117,7 @@ describe('ids in the path', () => {
         fc.pre(members !== '.' && members !== '..');
         const path = [client, conversation, members].map(encodeURIComponent).join('/');
         const answer = await ask(`invite/1/${path}`);
-        expect(answer).toMatchObject({
-          client_id: client,
-          conversion_id: conversation,
-          sorted_member_ids: members,
-        });
+        expect(answer).toMatchObject({ client_id: client, conversion_id: conversation, sorted_member_ids: members });
         expect(answer.signature).toBe(hmac(messageOf(answer), DEMO_KEY));
       }),
       { numRuns: 100 },
@@ -204,9 +200,7 @@ describe('HTTP', () => {
   });
 
   it('a page of another origin may not', async () => {
-    const response = await fetch(`${service.url}/signature/login/1/a`, {
-      headers: { origin: 'https://evil.example' },
-    });
+    const response = await fetch(`${service.url}/signature/login/1/a`, { headers: { origin: 'https://evil.example' } });
     expect(response.headers.get('access-control-allow-origin')).toBe(null);
   });
 });

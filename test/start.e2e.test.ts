@@ -410,7 +410,7 @@ describe('with a DATABASE_URL', () => {
 
     const refused = startIn(Buffer.from(`\ufeff${text}`, 'utf16le'));
     expect(await refused.ends()).toBe(1);
-    expect(refused.output()).toBe('im-signature did not start. .env: cannot be read (it is not UTF-8)\n');
+    expect(refused.output()).toBe('im-signature did not start. .env: it is not UTF-8\n');
   });
 
   it('goes on without a log when the reader of its log ends', async () => {

@@ -17,8 +17,6 @@ class LoginController {
 @Module({ controllers: [LoginController] })
 class BenchModule {}
 
-const app = await NestFactory.create<NestFastifyApplication>(BenchModule, new FastifyAdapter(), {
-  logger: false,
-});
+const app = await NestFactory.create<NestFastifyApplication>(BenchModule, new FastifyAdapter(), { logger: false });
 await app.listen(0, '127.0.0.1');
 process.stdout.write(`Ready on ${await app.getUrl()}\n`);

@@ -50,7 +50,7 @@ export class AppRecords {
   }
 
   private rowOf(entity: typeof App | typeof AppIdentity, value: ObjectLiteral): Row {
-    const columns = this.dataSource.getMetadata(entity).columns.filter(({ isInsert }) => isInsert);
+    const columns = this.dataSource.getMetadata(entity).columns;
     const row = columns.map(({ databaseName, propertyName }) => [databaseName, value[propertyName]] as const);
     return Object.fromEntries(row.filter(([, property]) => property !== undefined));
   }

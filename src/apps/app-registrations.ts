@@ -15,10 +15,7 @@ import type { App } from './app.entity.js';
 import { hmacSecretPurpose, masterKeyPurpose, open, seal, sealingKeyId, type SealPurpose } from './sealing.js';
 
 /** An app as it is registered now. */
-export interface Present {
-  readonly app: App | null;
-  readonly identity: AppIdentity | null;
-}
+export type Present = Readonly<{ app: App | null; identity: AppIdentity | null }>;
 
 /** What changes of an app: what is left out stays; the identity settings are deleted where they are null. */
 export interface AppChange {

@@ -14,7 +14,5 @@ export class App {
   @Column({ name: 'timestamp_format', type: 'text' }) timestampFormat!: TimestampFormat;
   @Column({ type: 'text' }) membership!: 'off' | 'where-registered' | 'required';
   @Column({ name: 'max_members', type: 'integer' }) maxMembers!: number;
-  @Column({ name: 'created_at', type: 'timestamptz', insert: false, update: false }) createdAt!: Date;
-  @Column({ name: 'updated_at', type: 'timestamptz', insert: false, update: false }) updatedAt!: Date;
   @OneToMany(() => AppMasterKey, (key) => key.app) masterKeys!: Relation<AppMasterKey>[];
 }

@@ -5,7 +5,6 @@ import type { SealingKeys } from '../config/secrets-key.js';
 const CIPHER = 'aes-256-gcm';
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
-
 /** `v1.<id of the sealing key>.<base64url of nonce, ciphertext and tag>` */
 const SEALED = /^v1\.([A-Za-z0-9_-]{1,32})\.([A-Za-z0-9_-]+)$/;
 

@@ -2,16 +2,11 @@ import type { Readable, Writable } from 'node:stream';
 import { styleText } from 'node:util';
 import Table from 'cli-table3';
 
-interface Streams {
-  readonly stdin: Readable & { readonly isTTY?: boolean | undefined };
-  readonly stdout: Writable & { readonly isTTY?: boolean | undefined };
-  readonly stderr: Writable & { readonly isTTY?: boolean | undefined };
-}
+type Tty<Stream> = Stream & { readonly isTTY?: boolean | undefined };
+type Streams = Readonly<{ stdin: Tty<Readable>; stdout: Tty<Writable>; stderr: Tty<Writable> }>;
 
-export interface OutputOptions {
-  /** Print JSON for scripts instead of text for people. */
-  json?: true;
-}
+/** `json`: print JSON for scripts instead of text for people. */
+export type OutputOptions = Partial<Record<'json', true>>;
 
 type Cell = string | number | boolean | null | undefined;
 
@@ -37,7 +32,7 @@ export class Io {
   printWritten(file: string): void {
     this.printSuccess(`wrote ${file}`);
     this.print(
-      'Next: read it, commit it and have it reviewed. "npm run migrate" applies it, "im-signature migrate --revert" reverts it.',
+      'Next: read it, commit it and have it reviewed. Apply it: npm run migrate. Revert it: npx im-signature migrate --revert.',
     );
   }
 

@@ -8,13 +8,8 @@ export const APP_ID = ['--app-id <id>', 'the app id of the IM platform', parseId
 export const CLIENT_ID = ['--client-id <id>', 'the client', parseId] as const;
 export const JSON_OUTPUT = ['--json', 'print JSON'] as const;
 
-export interface ForApp {
-  appId: string;
-}
-
-export interface ForClient extends ForApp {
-  clientId: string;
-}
+export type ForApp = Record<'appId', string>;
+export type ForClient = Record<'appId' | 'clientId', string>;
 
 export function parseId(text: string): string {
   if (!isId(text)) throw new InvalidArgumentError(`It ${idFault(text)}.`);

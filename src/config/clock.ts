@@ -1,10 +1,7 @@
 import { Injectable } from '@nestjs/common';
 
 /** A time by two clocks, in milliseconds: the monotonic one may stop in suspend, the wall clock may be set. */
-export interface ClockReading {
-  readonly monotonic: number;
-  readonly wall: number;
-}
+export type ClockReading = Readonly<Record<'monotonic' | 'wall', number>>;
 
 /** This machine's clocks, injected so that a test can advance them. */
 @Injectable()

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 /** The size of an AES-256 key. */
 const KEY_BYTES = 32;
 const BASE64_OF_32_BYTES = /^[A-Za-z0-9+/]{43}=$/;
-
 const KEY_ID = /^[A-Za-z0-9_-]{1,32}$/;
 const DEFAULT_KEY_ID = 'default';
 

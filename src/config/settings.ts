@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
@@ -6,7 +7,6 @@ import { parseSecretsKey } from './secrets-key.js';
 
 /** Built, this file is in `dist/src`; `dist` has a copy of package.json, which is not the package's. */
 const PACKAGE_ROOT = join(import.meta.dirname, import.meta.filename.endsWith('.ts') ? '../..' : '../../..');
-
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevelName = (typeof LOG_LEVELS)[number];
 
@@ -65,14 +65,9 @@ export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
 
 /** Takes a byte order mark off: with it, the name of the first variable would be another one. @throws {SettingsError} */
 function readEnvFile(file: string) {
-  try {
-    return parseEnv(new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file)));
-  } catch (error) {
-    const { code = 'it is not UTF-8' } = error as NodeJS.ErrnoException;
-    throw new SettingsError([
-      `${file}: cannot be read (${code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? 'it is not UTF-8' : code})`,
-    ]);
-  }
+  const bytes = readFileSync(file);
+  if (!isUtf8(bytes)) throw new SettingsError([`${file}: it is not UTF-8`]);
+  return parseEnv(new TextDecoder().decode(bytes));
 }
 
 /**

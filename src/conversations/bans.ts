@@ -25,7 +25,6 @@ export type NewBan = Readonly<
 
 /** SQL: whether a row of `client_bans` is in force, by PostgreSQL's clock. */
 export const IN_FORCE = '(banned_until IS NULL OR banned_until > now())';
-
 /** SQL: when a ban ends, in milliseconds since 1970; null: permanent, or later than a `Date` can hold. */
 const END = `CASE WHEN banned_until < '275760-09-13Z' THEN (EXTRACT(epoch FROM banned_until) * 1000)::float8 END`;
 

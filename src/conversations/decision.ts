@@ -30,12 +30,8 @@ export interface Conversation {
   readonly memberCount: number | null;
 }
 
-/** What a decision needs to know of one client. */
-export interface Standing {
-  readonly banned: boolean;
-  /** In the conversation, 0 to 3 as in `RANK`; 0 where no rules apply. */
-  readonly rank: number;
-}
+/** What a decision needs to know of one client; its rank is 0 to 3 as in `RANK`, and 0 where no rules apply. */
+export type Standing = Readonly<{ banned: boolean; rank: number }>;
 
 /** What a decision rests on. */
 export interface Facts {

@@ -15,16 +15,12 @@ import {
 
 /** Ids per query, so that long lists do not delay the requests beside them. */
 const MAX_IDS = 5_000;
-
 /** Conversations with a higher limit are counted in a second query, which the other requests do not wait for. */
 const MAX_LIMIT_COUNTED_AT_ONCE = 500;
-
 /** The cost of counting so many, in ids: 500 rows take 120 us, an id takes 3. */
 const COUNT_WEIGHT = 40;
-
 /** Members that one counting query counts, unless it is for a single conversation. */
 const MAX_COUNTED = 10_000;
-
 /** By digit of `standings`: the rank, plus 4 for a banned client. */
 const STANDINGS = Array.from({ length: 8 }, (_, digit): Standing => ({ rank: digit % 4, banned: digit >= 4 }));
 

@@ -3,7 +3,6 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions.js';
 
 const CONNECT_TIMEOUT_MS = 2_000;
-
 /** PostgreSQL cancels a look-up after this time: below the second after which its result is too old. */
 const STATEMENT_TIMEOUT_MS = 800;
 
@@ -15,10 +14,8 @@ export const OWN_SESSION = 'im_signature.own_session';
  * Compiling a look-up (jit) takes longer than running it.
  */
 const SESSION = `-c statement_timeout=${STATEMENT_TIMEOUT_MS} -c enable_seqscan=off -c jit=off -c ${OWN_SESSION}=on`;
-
 /** Shorter than networks keep idle connections. */
 const KEEP_ALIVE_DELAY_MS = 10_000;
-
 /** Codes of Node, a message of pg, and codes of PostgreSQL (appendix A of its manual). */
 const UNREACHABLE = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH']);
 const TIMED_OUT = /^(Connection terminated due to connection timeout|timeout exceeded when trying to connect)$/;

@@ -9,11 +9,6 @@ import { OWN_SESSION } from './data-source.js';
 /** Milliseconds for a connection, and for an answer: above the statement timeout, so that PostgreSQL cancels and the connection stays. */
 const LIMIT = 1_000;
 
-/** The second attempt is for a lost connection. */
-const MAX_ATTEMPTS = 2;
-
-const UNPREPARED = 'PostgreSQL is reached through a pooler: statements are not prepared.';
-
 /** A statement that PostgreSQL keeps prepared on each connection, under its name. */
 export type Statement = Readonly<Record<'name' | 'text', string>>;
 
@@ -33,7 +28,7 @@ export class LookUps implements OnModuleInit {
     const sql = 'SELECT current_setting($1, true) AS own';
     const [row] = await this.dataSource.query<{ own: string | null }[]>(sql, [OWN_SESSION]);
     this.prepared = row?.own === 'on';
-    if (!this.prepared) this.logger.log(UNPREPARED);
+    if (!this.prepared) this.logger.log('PostgreSQL is reached through a pooler: statements are not prepared.');
   }
 
   /**
@@ -57,15 +52,13 @@ export class LookUps implements OnModuleInit {
         client.release();
         return rows;
       } catch (error) {
-        if (error instanceof PostgresError && isPreparedElsewhere(error)) {
-          this.prepared = false;
-          this.logger.warn(UNPREPARED);
-        } else if (error instanceof PostgresError && !endsConnection(error)) {
+        if (error instanceof PostgresError && !endsConnection(error)) {
           client.release();
           throw error;
         }
         this.discard(client);
-        if (error instanceof DeadlineError || attempt === MAX_ATTEMPTS) throw error;
+        // The second attempt is for a lost connection.
+        if (error instanceof DeadlineError || attempt === 2) throw error;
       }
     }
   }
@@ -84,11 +77,6 @@ export class LookUps implements OnModuleInit {
 /** Whether PostgreSQL rejected a value (class 22 of its error codes). */
 export function isDataFault(error: unknown): boolean {
   return error instanceof PostgresError && error.code?.startsWith('22') === true;
-}
-
-/** `invalid_sql_statement_name`, `duplicate_prepared_statement`: a pooler gave the session to another server, or another client. */
-function isPreparedElsewhere({ code }: PostgresError): boolean {
-  return code === '26000' || code === '42P05';
 }
 
 /** Whether PostgreSQL shut down (class 57P of its error codes) or the connection failed (08). */

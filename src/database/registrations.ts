@@ -7,12 +7,8 @@ import type { MigrationInterface } from 'typeorm';
 /** A row by column names. */
 export type Row = Readonly<Record<string, unknown>>;
 
-/** An SQL statement, and the one that reverts it; where `exact`, each of them must change one row. */
-export interface Change {
-  readonly up: string;
-  readonly down: string;
-  readonly exact?: boolean;
-}
+/** An SQL statement, and the one that reverts it; `exact`: each of them must change one row. */
+export type Change = Readonly<{ up: string; down: string; exact?: boolean }>;
 
 export interface NewRegistration {
   /** A part of the file's name: `register-app-shop`. */

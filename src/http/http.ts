@@ -10,16 +10,12 @@ import { ProblemFilter, sendProblem } from './problem.filter.js';
 
 /** 500 member ids of 64 ASCII characters, with the rest of the path, fit (DESIGN, "The contract"). */
 const MAX_URL_BYTES = 64 * 1024;
-
 /** The request line and all headers together; Node's default of 16 KiB would cut a long member list. */
 const MAX_HEAD_BYTES = 2 * MAX_URL_BYTES;
-
 /** Milliseconds for which a refused client may go on sending before its connection is cut. */
 const LINGER_MS = 1_000;
-
 /** Stands for a path that does not decode. The URL of a request line cannot hold its space. */
 const UNDECODABLE = '/ malformed';
-
 /** Seconds for which a browser may cache the answer to a preflight. */
 const CORS_MAX_AGE = 86_400;
 

@@ -9,7 +9,6 @@ import { TokenVerifier } from './token-verifier.js';
 
 /** Longer tokens are rejected unparsed. Entra ID puts up to 200 groups into one: 12 KiB. */
 const MAX_TOKEN_BYTES = 32 * 1024;
-
 /** RFC 6750, section 2.1. The scheme's case does not matter (RFC 9110, section 11.1). */
 const BEARER = /^bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 

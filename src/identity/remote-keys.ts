@@ -6,19 +6,14 @@ type FindKey = ReturnType<typeof createLocalJWKSet>;
 
 /** Milliseconds from the start of one fetch to the next, and from the end of a failed one. */
 const FETCH_INTERVAL = 1_000;
-
 /** Milliseconds after which the keys are fetched again in the background. */
 const REFRESH_AGE = 300_000;
-
 /** Milliseconds for which a withdrawn key is accepted; older keys are fetched again before they are used. */
 const MAX_KEY_AGE = 600_000;
-
 /** Milliseconds that a request waits for an issuer whose last fetch failed: it may hang again. */
 const PATIENCE = 250;
-
 /** Requests that may wait for the keys of one issuer. */
 const MAX_WAITING = 10_000;
-
 const NEVER: ClockReading = { monotonic: -Infinity, wall: -Infinity };
 
 /** The issuer's keys are unknown, and cannot be fetched now. */

@@ -15,23 +15,15 @@ import { CLOCK_TOLERANCE, TokenError, type VerifiedToken, verifyToken } from './
 
 /** Milliseconds for which a verified token is cached, and so for which a withdrawn key may still count. */
 const MAX_TOKEN_AGE = 600_000;
-
 /** Verified tokens that are cached, over all apps: a digest and a client id each, some 300 bytes. */
 const MAX_TOKENS = 50_000;
-
 /** Issuers whose keys are cached. */
 const MAX_ISSUERS = 1_000;
 
-interface CachedToken extends VerifiedToken {
-  readonly verifiedAt: ClockReading;
-}
+type CachedToken = VerifiedToken & { readonly verifiedAt: ClockReading };
 
 /** An app's settings and what is derived from them once. The digest is part of a token's key in the cache. */
-interface Verification {
-  readonly settings: AppIdentity;
-  readonly digest: string;
-  readonly keys: RemoteKeys | JWTVerifyGetKey;
-}
+type Verification = Readonly<{ settings: AppIdentity; digest: string; keys: RemoteKeys | JWTVerifyGetKey }>;
 
 /** Verifies bearer tokens by each app's identity settings. */
 @Injectable()

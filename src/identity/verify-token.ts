@@ -17,10 +17,7 @@ export class TokenError extends Error {
 }
 
 /** The client of a token; `expires` in seconds since 1970. */
-export interface VerifiedToken {
-  readonly clientId: string;
-  readonly expires: number;
-}
+export type VerifiedToken = Readonly<{ clientId: string; expires: number }>;
 
 /**
  * Verifies a JWT (RFC 7519, section 7.2) by an app's settings.

@@ -3,7 +3,6 @@ import type { LogLevelName } from '../config/settings.js';
 
 /** Nest's names; a level includes those above it. */
 const LEVELS: Record<LogLevelName, LogLevel> = { error: 'error', warn: 'warn', info: 'log', debug: 'verbose' };
-
 /** Nest's log of its own start, which belongs to `debug`. */
 const FRAMEWORK = /^(InstanceLoader|NestFactory|NestApplication|RouterExplorer|RoutesResolver)$/;
 

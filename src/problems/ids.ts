@@ -2,7 +2,6 @@ import { ProblemError, type ProblemCode } from './problem-error.js';
 
 /** In Unicode code points: the limit of `clientId` in the LeanCloud documents, here for all ids. */
 export const MAX_ID_LENGTH = 64;
-
 /** In `u` mode `\p{Cc}` is a control character and `\p{Cs}` only a surrogate without its other half. */
 const ID = new RegExp(String.raw`^[^:\p{Cc}\p{Cs}]{1,${MAX_ID_LENGTH}}$`, 'u');
 

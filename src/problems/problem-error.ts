@@ -58,13 +58,5 @@ export type ProblemDetails = ReturnType<typeof problemDetails>;
 export function problemDetails({ code, status, detail }: ProblemError, url: string, requestId: string) {
   const type = `urn:im-signature:problem:${code}`;
   const instance = url.replace(/[?#].*$/s, '');
-  return {
-    type,
-    title: PROBLEMS[code].title as string,
-    status,
-    detail,
-    instance,
-    code,
-    request_id: requestId,
-  };
+  return { type, title: PROBLEMS[code].title as string, status, detail, instance, code, request_id: requestId };
 }

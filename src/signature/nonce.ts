@@ -1,7 +1,6 @@
 import { randomFillSync } from 'node:crypto';
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
-
 /** Bytes from here on are discarded: they would make the first characters more likely than the last. */
 const UNBIASED = 256 - (256 % ALPHABET.length);
 

@@ -8,6 +8,7 @@ import {
   ApiQuery,
   ApiResponse,
   ApiSecurity,
+  ApiTags,
 } from '@nestjs/swagger';
 import { MAX_ID_LENGTH } from '../problems/ids.js';
 import { ClientIdentityGuard } from '../identity/client-identity.guard.js';
@@ -66,6 +67,7 @@ export function SignatureRoute(name: ActionName, summary: string): MethodDecorat
     Header('Cache-Control', 'no-store'),
     ApiExtraModels(ProblemDocument),
     ApiSecurity({}),
+    ApiTags('signature'),
     ApiBearerAuth(),
     ApiOperation({ operationId: name, summary }),
     ...ids.map((id) => ApiParam({ name: id, schema: PARAMETERS[id], description: PARAMETERS[id].description })),

@@ -1,10 +1,8 @@
 import { Controller, Req } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
 import { SignatureRoute } from './signature-route.js';
 import { SignatureService } from './signature.service.js';
 import type { SignatureHttpRequest } from './sorted-members.guard.js';
 
-@ApiTags('signature')
 @Controller('signature/login')
 export class LoginController {
   constructor(private readonly signatures: SignatureService) {}
@@ -15,7 +13,6 @@ export class LoginController {
   }
 }
 
-@ApiTags('signature')
 @Controller('signature/conversion')
 export class ConversionController {
   constructor(private readonly signatures: SignatureService) {}
@@ -26,7 +23,6 @@ export class ConversionController {
   }
 }
 
-@ApiTags('signature')
 @Controller('signature/invite')
 export class InviteController {
   constructor(private readonly signatures: SignatureService) {}
@@ -37,7 +33,6 @@ export class InviteController {
   }
 }
 
-@ApiTags('signature')
 @Controller('signature/kick')
 export class KickController {
   constructor(private readonly signatures: SignatureService) {}

@@ -185,13 +185,7 @@ function factsOf({ clientId, members }: Operation, { conversation, roles, banned
 
 /** By the columns of the table, its defaults included. */
 function conversationOf(rule: NonNullable<Case['rule']>, roles: Case['roles']): Conversation {
-  const row = {
-    join_rule: 'invited',
-    invite_rule: 'member',
-    kick_rule: 'manager',
-    member_limit: null,
-    ...rule,
-  };
+  const row = { join_rule: 'invited', invite_rule: 'member', kick_rule: 'manager', member_limit: null, ...rule };
   return {
     joinRule: row.join_rule as Conversation['joinRule'],
     inviteRule: row.invite_rule as Conversation['inviteRule'],

@@ -24,7 +24,5 @@ it('refuses an HMAC made with the public key, even when the settings list both a
     const token = await tokenFor({ ...secretKey(secret), kid: 'rsa' }, 'alice');
     await expect(verifier.verify(settings, token)).rejects.toThrow(TokenError);
   }
-  await expect(verifier.verify(settings, await tokenFor(rsa, 'alice'))).resolves.toMatchObject({
-    clientId: 'alice',
-  });
+  await expect(verifier.verify(settings, await tokenFor(rsa, 'alice'))).resolves.toMatchObject({ clientId: 'alice' });
 });

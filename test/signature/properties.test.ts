@@ -5,11 +5,7 @@ import { ACTIONS, type ActionName, type MessageParts } from '../../src/signature
 
 /** A small alphabet and short ids, so that ids often look like other parts of a message. */
 const id = fc.oneof(
-  fc.string({
-    unit: fc.constantFrom('a', '1', '.', 'invite', 'kick', ' ', '小'),
-    minLength: 1,
-    maxLength: 3,
-  }),
+  fc.string({ unit: fc.constantFrom('a', '1', '.', 'invite', 'kick', ' ', '小'), minLength: 1, maxLength: 3 }),
   fc.constantFrom('invite', 'kick', '1450166986.392033', '1450166986392', 'cdXsciFc'),
 );
 const timestamp = fc.constantFrom('1450166986.392033', '1450166986', '1450166986392');
@@ -78,14 +74,7 @@ function readBack(text: string): Accepted[] {
     const sorted_member_ids = members.join(':');
     found.push({
       name,
-      parts: {
-        app_id,
-        client_id,
-        conversion_id,
-        sorted_member_ids,
-        timestamp: timestampText,
-        nonce: nonceText,
-      },
+      parts: { app_id, client_id, conversion_id, sorted_member_ids, timestamp: timestampText, nonce: nonceText },
     });
   };
   const list = (from: number, to: number): string[] => {

@@ -71,10 +71,6 @@ export const sdks = [
   {
     name: 'leancloud-realtime 5.0.0-rc.8',
     connect: (appId: string, port: number): Realtime =>
-      new (load('leancloud-realtime-5').Realtime)({
-        appId,
-        appKey: 'app-key',
-        server: `http://127.0.0.1:${port}`,
-      }),
+      new (load('leancloud-realtime-5').Realtime)({ appId, appKey: 'app-key', server: `http://127.0.0.1:${port}` }),
   },
 ];

@@ -59,14 +59,8 @@ const conversationFailed = { code: 4302, reason: 'CONVERSATION_SIGNATURE_FAILED'
 
 /** The operations that need a signature, each with its message and the error that a wrong one gets. */
 const rules: Partial<Record<string, Rule>> = {
-  'session/open': {
-    ...loginFailed,
-    message: (o) => [o.app, o.client, '', o.timestamp, o.nonce],
-  },
-  'conv/start': {
-    ...conversationFailed,
-    message: (o) => [o.app, o.client, o.members, o.timestamp, o.nonce],
-  },
+  'session/open': { ...loginFailed, message: (o) => [o.app, o.client, '', o.timestamp, o.nonce] },
+  'conv/start': { ...conversationFailed, message: (o) => [o.app, o.client, o.members, o.timestamp, o.nonce] },
   'conv/add': {
     ...conversationFailed,
     message: (o) => [o.app, o.client, o.conversation, o.members, o.timestamp, o.nonce, 'invite'],
@@ -192,11 +186,7 @@ export async function startRtmServer(options: { appId: string; masterKey: string
     const clients = new Set<string>();
     socket.on('message', (data) => {
       const decoded = genericCommand.decode(data as Buffer);
-      const command = genericCommand.toObject(decoded, {
-        enums: String,
-        longs: String,
-        arrays: true,
-      }) as Command;
+      const command = genericCommand.toObject(decoded, { enums: String, longs: String, arrays: true }) as Command;
       const reply = genericCommand.fromObject({ ...answer(command, clients), i: command.i });
       socket.send(genericCommand.encode(reply).finish());
     });

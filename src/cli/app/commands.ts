@@ -102,10 +102,7 @@ async function check(io: Io, options: OutputOptions): Promise<void> {
   await withAdmin(io, async ({ apps, sealingKeys }) => {
     const identities = new Map((await apps.identities()).map((identity) => [identity.appId, identity]));
     const faults = (await apps.all()).flatMap((app) =>
-      faultsOf(app, identities.get(app.appId) ?? null, sealingKeys).map((fault) => ({
-        app_id: app.appId,
-        fault,
-      })),
+      faultsOf(app, identities.get(app.appId) ?? null, sealingKeys).map((fault) => ({ app_id: app.appId, fault })),
     );
     if (options.json) io.printJson(faults);
     else if (faults.length === 0) io.printSuccess('every sealed key opens, and every app has a key in force');

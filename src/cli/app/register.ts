@@ -22,11 +22,7 @@ export async function register(io: Io, options: ChangeOptions): Promise<void> {
         slug: 'register-app',
         comment: 'Registers an app. Its secrets are sealed, and bound to the app.',
         app: { appId, disabled: false, ...app },
-        key: {
-          app_id: appId,
-          version: 1,
-          sealed_key: seal(masterKey, masterKeyPurpose(appId, 1), sealingKeys),
-        },
+        key: { app_id: appId, version: 1, sealed_key: seal(masterKey, masterKeyPurpose(appId, 1), sealingKeys) },
         ...(jwt && { identity: await identityFrom(appId, null, tokens, secret, sealingKeys) }),
       };
     });

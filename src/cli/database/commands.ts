@@ -13,12 +13,10 @@ export function databaseCommands(program: Command, io: Io): void {
 async function url(io: Io): Promise<void> {
   const { loadSettings } = await import('../../config/settings.js');
   const { databaseUrl, dataDir } = loadSettings(io.env);
-  io.print(databaseUrl ?? (await embeddedUrl(dataDir)));
-}
-
-async function embeddedUrl(dataDir: string): Promise<string> {
   const { embeddedPostgresUrl } = await import('../../database/embedded/embedded-postgres.js');
-  const found = await embeddedPostgresUrl(dataDir);
-  if (found !== undefined) return found;
-  throw new Error(`no service uses the embedded PostgreSQL in ${dataDir}: start one with "npm start"`);
+  const found = databaseUrl ?? (await embeddedPostgresUrl(dataDir));
+  if (found === undefined) {
+    throw new Error(`nothing uses the embedded PostgreSQL in ${dataDir}: start it with "npm start"`);
+  }
+  io.print(found);
 }

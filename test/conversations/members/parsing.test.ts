@@ -20,9 +20,7 @@ async function parse(file: string, size: number, format: Format = 'csv'): Promis
 }
 
 const ID = fc
-  .string({
-    unit: fc.oneof(fc.constantFrom('"', ',', ' ', '\\', '😀'), fc.string({ unit: 'grapheme', maxLength: 1 })),
-  })
+  .string({ unit: fc.oneof(fc.constantFrom('"', ',', ' ', '\\', '😀'), fc.string({ unit: 'grapheme', maxLength: 1 })) })
   .filter((text) => /^[^:\p{Cc}\p{Cs}]{1,64}$/u.test(text));
 const MEMBERSHIP = fc.record({
   conversation_id: ID,
