@@ -1,10 +1,11 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer, connect } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { freePort } from './support/free-port.js';
 import { startService, type TestService } from './support/service.js';
 import { type Answer, hmac, messageOf } from './support/signature.js';
 
@@ -16,15 +17,6 @@ async function documentedConfig(listen: number, service: string): Promise<string
   const text = await readFile(join(import.meta.dirname, '../docs/operating.md'), 'utf8');
   const config = /```nginx\n(.*?)```/s.exec(text)?.[1] ?? '';
   return config.replace('listen 8080', `listen 127.0.0.1:${listen}`).replace('127.0.0.1:3000', new URL(service).host);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 describe.runIf(isInstalled)('behind nginx as the documentation configures it,', () => {

@@ -2,7 +2,6 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -10,6 +9,7 @@ import { masterKeyPurpose, seal } from '../src/apps/sealing.js';
 import { parseSecretsKey } from '../src/config/secrets-key.js';
 import { built } from './support/built.js';
 import { makeDatabase, type TestDatabase } from './support/database.js';
+import { freePort } from './support/free-port.js';
 import { run } from './support/program.js';
 import { type Answer, hmac, messageOf } from './support/signature.js';
 
@@ -43,15 +43,6 @@ afterAll(async () => {
   await database.drop();
   await rm(folder, { recursive: true });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /** Runs PgBouncer with its defaults, but for what is given, in front of the test's database. */
 async function pool(settings: Record<string, string>): Promise<{ url: string; end: () => Promise<void> }> {
