@@ -238,6 +238,8 @@ describe('a command that cannot do what it should', () => {
       /the master key contains an invisible character \(U\+00A0\)$/,
     ],
     ['a key with a byte order mark within', REGISTER, 'a\ufeffb\n', /an invisible character \(U\+FEFF\)$/],
+    ['a key with a variation selector', REGISTER, 'key\ufe0f\n', /an invisible character \(U\+FE0F\)$/],
+    ['a key with a space at its end', REGISTER, 'key \n', /an invisible character \(U\+0020\)$/],
     ['a key with a control character', REGISTER, 'a\tb\n', /an invisible character \(U\+0009\)$/],
     ['a key that is not UTF-8', REGISTER, Buffer.from([0x61, 0xff]), /the master key is not UTF-8$/],
     [

@@ -158,6 +158,8 @@ describe('without any setting', () => {
       PGSSLMODE: 'require',
       PGOPTIONS: '-c search_path=other -c statement_timeout=1',
       PGUSER: 'nobody',
+      PGSSLNEGOTIATION: 'direct',
+      PGREPLICATION: 'database',
       PGHOST: 'nowhere.example',
     });
     const [, url] = await service.prints(READY);
@@ -386,6 +388,11 @@ describe('with a DATABASE_URL', () => {
       `im-signature did not start. the role "${role}" needs SELECT on im_signature_migrations\n`,
     );
     await database.query(`GRANT SELECT ON im_signature_migrations TO ${role}`);
+    await database.query(`REVOKE SELECT ON client_bans, conversation_members FROM ${role}`);
+    const blind = start({ ...env, DATABASE_URL: url.href });
+    expect(await blind.ends()).toBe(1);
+    expect(blind.output()).toContain(`the role "${role}" needs SELECT on client_bans, conversation_members\n`);
+    await database.query(`GRANT SELECT ON client_bans, conversation_members TO ${role}`);
     const service = start({ ...env, DATABASE_URL: url.href });
     await service.prints(READY);
     service.process.kill('SIGTERM');
@@ -411,6 +418,15 @@ describe('with a DATABASE_URL', () => {
     const refused = startIn(Buffer.from(`\ufeff${text}`, 'utf16le'));
     expect(await refused.ends()).toBe(1);
     expect(refused.output()).toBe('im-signature did not start. .env: it is not UTF-8\n');
+    for (const bytes of [
+      Buffer.from(text, 'utf16le'),
+      Buffer.from(`\u200b${text}`),
+      Buffer.from(`\ufeff\ufeff${text}`),
+    ]) {
+      const unseen = startIn(bytes);
+      expect(await unseen.ends()).toBe(1);
+      expect(unseen.output()).toMatch(/^im-signature did not start\. \.env: ".*" is no name of a variable\n$/);
+    }
   });
 
   it('goes on without a log when the reader of its log ends', async () => {

@@ -55,7 +55,7 @@ function decode(bytes: Buffer, names: readonly string[]): string {
 
 function checked(name: string, secret: string): string {
   if (secret === '') throw new Error(`the ${name} is empty`);
-  const [unseen] = /(?! )[\p{C}\p{Z}]/u.exec(secret) ?? [];
+  const [unseen] = /(?! )[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]|^ | $/u.exec(secret) ?? [];
   if (unseen !== undefined) {
     const code = unseen.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0') ?? '';
     throw new Error(`the ${name} contains an invisible character (U+${code})`);

@@ -67,7 +67,10 @@ export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
 function readEnvFile(file: string) {
   const bytes = readFileSync(file);
   if (!isUtf8(bytes)) throw new SettingsError([`${file}: it is not UTF-8`]);
-  return parseEnv(new TextDecoder().decode(bytes));
+  const variables = parseEnv(new TextDecoder().decode(bytes));
+  const unseen = Object.keys(variables).find((name) => !/^[!-~]+$/.test(name));
+  if (unseen !== undefined) throw new SettingsError([`${file}: ${JSON.stringify(unseen)} is no name of a variable`]);
+  return variables;
 }
 
 /**
@@ -94,9 +97,8 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
 function isOrigin(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol, origin } = new URL(text);
-  return /^https?:$/.test(protocol)
-    ? origin === text && !text.includes('*')
-    : /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9.-]+(:\d+)?$/.test(text);
+  if (origin === 'null') return /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9.-]+(:\d+)?$/.test(text);
+  return /^https?:$/.test(protocol) && origin === text && !text.includes('*');
 }
 
 /** Checks by a function that throws an Error saying what is wrong, without the value where that is secret. */

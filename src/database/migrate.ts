@@ -6,6 +6,7 @@ import { loadRegistrations } from './registrations.js';
 const ADVISORY_LOCK = '7596778120156769889';
 /** TypeORM's table of applied migrations; named so that another service may share the schema. */
 const MIGRATIONS_TABLE = 'im_signature_migrations';
+const READ_TABLES = 'apps app_master_keys app_identity client_bans conversations conversation_members'.split(' ');
 
 /**
  * Applies the pending migrations of the schema and of the registrations in `folder`, each in a transaction. Of processes that
@@ -47,19 +48,22 @@ export async function pendingMigrations(url: string, folder: string): Promise<st
   return (await migrationStatus(url, folder)).filter(({ applied }) => !applied).map(({ name }) => name);
 }
 
-/** @throws {Error} where the database lacks migrations of this build, or the role must not see which it has. */
+/** @throws {Error} where the database lacks migrations of this build, or the role may not read a table of the service. */
 export async function requireMigrated(url: string, folder: string): Promise<void> {
-  await withMigrations(url, folder, async (dataSource) => {
-    const [row] = await dataSource.query<{ role: string; readable: boolean }[]>(
-      `SELECT current_user AS role, has_table_privilege(to_regclass($1), 'SELECT') AS readable`,
-      [MIGRATIONS_TABLE],
-    );
-    // TypeORM does not find a table that the role may not use.
-    if (row?.readable === false) throw new Error(`the role "${row.role}" needs SELECT on ${MIGRATIONS_TABLE}`);
-  });
+  const [row] = await withMigrations(url, folder, (dataSource) =>
+    dataSource.query<{ role: string; unreadable: string | null }[]>(
+      `SELECT current_user AS role, string_agg(name, ', ') AS unreadable FROM unnest($1::text[]) AS name
+       WHERE NOT has_table_privilege(to_regclass(name), 'SELECT')`,
+      [[MIGRATIONS_TABLE, ...READ_TABLES]],
+    ),
+  );
+  const { role = '', unreadable = null } = row ?? {};
+  // Before what is pending: TypeORM does not find a table that the role may not use.
+  if (unreadable !== null) throw new Error(`the role "${role}" needs SELECT on ${unreadable}`);
   const pending = await pendingMigrations(url, folder);
   if (pending[0] === undefined) return;
-  throw new Error(`the database lacks ${pending.length} migration(s), first ${pending[0]}: run "npm run migrate"`);
+  const first = `first ${pending[0]}, in the search_path of the role "${role}"`;
+  throw new Error(`the database lacks ${pending.length} migration(s), ${first}: run "npm run migrate"`);
 }
 
 /** The names of all applied migrations, also of those that this build lacks. */

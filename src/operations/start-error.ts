@@ -9,7 +9,8 @@ export function startErrorLines(thrown: unknown): string[] {
 function explain(error: NodeJS.ErrnoException & { detail?: string }): string {
   const { code, message, syscall, path = 'a file', detail = message } = error;
   if (syscall === 'getaddrinfo') return `HOST: ${message}`;
-  if (syscall === 'listen') return `${code === 'EADDRNOTAVAIL' ? 'HOST' : 'PORT'}: cannot listen (${message})`;
+  const setting = code === 'EADDRINUSE' || code === 'EACCES' ? 'PORT' : 'HOST';
+  if (syscall === 'listen') return `${setting}: cannot listen (${message})`;
   switch (code) {
     case '42P01':
       return 'the database has no tables of this service yet: run "npm run migrate"';

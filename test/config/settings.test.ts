@@ -96,6 +96,7 @@ describe('the settings', () => {
     'HTTPS://a.example',
     'https://user@a.example',
     'null',
+    'ws://a.example',
     '*,https://a.example',
   ])('refuse %s as an origin, which no browser sends', (origins) => {
     expect(faultsOf({ CORS_ORIGINS: origins })).toEqual([

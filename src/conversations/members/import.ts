@@ -88,7 +88,7 @@ export async function loadMembers(client: Client, job: ImportJob): Promise<Count
   let lost: Error | undefined;
   client.once('error', (error: Error) => (lost = error));
   try {
-    await client.query('BEGIN; SET LOCAL statement_timeout = 0');
+    await client.query('BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0');
     const counts = await load(client, job);
     job.signal.throwIfAborted();
     committing = true;

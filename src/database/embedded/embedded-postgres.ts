@@ -24,8 +24,9 @@ export interface EmbeddedPostgres {
 const holds: Promise<EmbeddedPostgres>[] = [];
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, releaseAll);
 
-/** Holds the PostgreSQL of a data folder until it is released, starting it if need be. @throws {EmbeddedPostgresError} */
+/** Holds the PostgreSQL of a data folder until released, starting it if need be, without the shell's PG… variables. @throws {EmbeddedPostgresError} */
 export function holdEmbeddedPostgres(dataDir: string): Promise<EmbeddedPostgres> {
+  for (const name of Object.keys(process.env)) if (name.startsWith('PG')) Reflect.deleteProperty(process.env, name);
   const hold = open(dataDir).catch((error: unknown) => {
     if (error instanceof EmbeddedPostgresError) throw error;
     const fault = `The embedded PostgreSQL cannot use ${dataDir}: ${(error as Error).message}`;

@@ -23,14 +23,12 @@ export const isRoot = process.getuid?.() === 0;
 /** PostgreSQL refuses to run as root. These ids work on every system, without an entry in /etc/passwd. */
 export const NOBODY = { uid: 65_534, gid: 65_534 };
 export type Account = typeof NOBODY;
-
 /** Where root keeps what `NOBODY` cannot reach elsewhere. */
 export const SYSTEM_FOLDER = '/var/lib/im-signature';
 
-/** Makes that folder, which only root can write to, and gives its path. */
+/** Makes that folder, which only root can write to, whatever the umask is, and gives its path. */
 export async function makeSystemFolder(): Promise<string> {
   await fs.mkdir(SYSTEM_FOLDER, { recursive: true });
-  // The umask may be stricter.
   await fs.chmod(SYSTEM_FOLDER, 0o755);
   return SYSTEM_FOLDER;
 }
