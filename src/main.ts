@@ -76,6 +76,7 @@ async function start(): Promise<void> {
     const rules = "Timestamps, key rotations and tokens go by this machine's, the ends of bans by PostgreSQL's.";
     logger.warn(`PostgreSQL's clock is ${seconds} this machine's. ${rules}`, 'main');
   }
+  if (server.embedded && settings.production) logger.warn(`No DATABASE_URL: data is in ${settings.dataDir}`, 'main');
   logger.log(`Ready on ${url}`, 'main');
   if (demo !== undefined) process.stdout.write(demo(url));
 }

@@ -170,6 +170,7 @@ describe('without any setting', () => {
     const service = start({ NODE_ENV: 'production' });
     const [, url] = await service.prints(READY);
     expect((await fetch(`${url ?? ''}/signature/login/1/a`)).status).toBe(404);
+    expect(service.output()).toContain(`No DATABASE_URL: data is in ${join(folder, 'data')}`);
   });
 
   it('does not start when the kept key is not the one that sealed the data', async () => {
@@ -413,6 +414,12 @@ describe('with a DATABASE_URL', () => {
     const service = startIn(Buffer.from(`\ufeff${text}`));
     await service.prints(READY);
     expect(service.output()).not.toContain('Ctrl-C stops the service and its database');
+    expect(await readdir(folder)).toEqual(['.env']);
+
+    service.process.kill('SIGTERM');
+    await service.ends();
+    const classic = startIn(Buffer.from(text.replaceAll('\n', '\r')));
+    await classic.prints(READY);
     expect(await readdir(folder)).toEqual(['.env']);
 
     const refused = startIn(Buffer.from(`\ufeff${text}`, 'utf16le'));

@@ -67,7 +67,7 @@ export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
 function readEnvFile(file: string) {
   const bytes = readFileSync(file);
   if (!isUtf8(bytes)) throw new SettingsError([`${file}: it is not UTF-8`]);
-  const variables = parseEnv(new TextDecoder().decode(bytes));
+  const variables = parseEnv(new TextDecoder().decode(bytes).replace(/\r\n?/g, '\n'));
   const unseen = Object.keys(variables).find((name) => !/^[!-~]+$/.test(name));
   if (unseen !== undefined) throw new SettingsError([`${file}: ${JSON.stringify(unseen)} is no name of a variable`]);
   return variables;

@@ -33,7 +33,7 @@ class ResilientClient extends Client {
 }
 
 /** What a command does may take long, whatever limit a role has. */
-const ADMIN_SESSION = '-c statement_timeout=0 -c lock_timeout=0';
+const ADMIN_SESSION = '-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0';
 
 /** For the commands of administrators. */
 export function adminOptions(url: string) {

@@ -74,14 +74,15 @@ export async function appliedMigrations(dataSource: DataSource): Promise<string[
 
 /** Runs `work` under the lock that excludes other processes which apply migrations or write registrations. */
 export async function withMigrationLock<T>(dataSource: DataSource, work: () => Promise<T>): Promise<T> {
-  // A session-level lock belongs to its connection, which the work itself does not use.
+  // Of a transaction: a pooler gives the next statement of a session to another server. The work uses other connections.
   const lock = dataSource.createQueryRunner();
   try {
-    await lock.query('SELECT pg_advisory_lock($1)', [ADVISORY_LOCK]);
+    await lock.startTransaction();
+    await lock.query('SELECT pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
     return await work();
   } finally {
     // Losing the connection releases the lock, too; its error must not hide that of the work.
-    await lock.query('SELECT pg_advisory_unlock($1)', [ADVISORY_LOCK]).catch(() => undefined);
+    await lock.rollbackTransaction().catch(() => undefined);
     await lock.release();
   }
 }

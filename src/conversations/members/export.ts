@@ -20,6 +20,6 @@ export async function readMembers(
     format === 'csv'
       ? `COPY (${rows}) TO STDOUT (FORMAT csv, HEADER)`
       : `COPY (SELECT row_to_json(m) FROM (${rows}) AS m) TO STDOUT (FORMAT csv, DELIMITER E'\\x01', QUOTE E'\\x02')`;
-  await client.query('BEGIN READ ONLY; SET LOCAL statement_timeout = 0');
+  await client.query('BEGIN READ ONLY; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0');
   return client.query(copyTo(copy));
 }
