@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -432,8 +432,48 @@ describe('with a DATABASE_URL', () => {
     ]) {
       const unseen = startIn(bytes);
       expect(await unseen.ends()).toBe(1);
-      expect(unseen.output()).toMatch(/^im-signature did not start\. \.env: ".*" is no name of a variable\n$/);
+      expect(unseen.output()).toMatch(/^im-signature did not start\. \.env: line \d is not of the form NAME=value\n$/);
     }
+  });
+
+  const startHere = (env: Record<string, string>) =>
+    runProgram(process.execPath, [join(DIST, MAIN)], { MIGRATIONS_DIR: inject('registrations'), ...env }, folder);
+
+  it.each([
+    ['a link that leads nowhere', (file: string) => symlink('nowhere', file), 'ENOENT'],
+    ['a folder', (file: string) => mkdir(file), 'EISDIR'],
+  ])('a .env that is %s stops the start', async (_, make, code) => {
+    await make(join(folder, '.env'));
+    const service = startHere({});
+    expect(await service.ends()).toBe(1);
+    expect(service.output()).toBe(`im-signature did not start. .env: it cannot be read (${code})\n`);
+  });
+
+  it.each([
+    ['in the form of YAML', (url: string) => `DATABASE_URL: ${url}\nSECRETS_KEY: ${SECRETS_KEY}\n`, /line 1 is not/],
+    ['in the form of PowerShell', (url: string) => `# it\n$env:DATABASE_URL="${url}"\n`, /line 2 is not/],
+    ['with a quote that does not end', (url: string) => `LOG_LEVEL="info\nDATABASE_URL=${url}\n`, /LOG_LEVEL: must/],
+    ['without a value', () => 'DATABASE_URL\n', /DATABASE_URL: is required/],
+  ])('a .env %s starts no empty database in production, and is not repeated', async (_, text, fault) => {
+    writeFileSync(join(folder, '.env'), text(database.url));
+    const service = startHere({ NODE_ENV: 'production' });
+    expect(await service.ends()).toBe(1);
+    expect(service.output()).toMatch(fault);
+    expect(service.output()).not.toMatch(/postgres:\/\/|=$/m);
+    expect(await readdir(folder)).toEqual(['.env']);
+  });
+
+  it('PGOPTIONS of the shell reach no connection', async () => {
+    await database.query("INSERT INTO apps (app_id, name, identity) VALUES ('shop', 'Shop', 'none')");
+    const program = run(CLI, { ...env, PGOPTIONS: '-c search_path=nowhere' }, [
+      'members',
+      'export',
+      '--app-id',
+      'shop',
+    ]);
+    await program.ends();
+    expect(program.output()).toBe('conversation_id,client_id,role\n');
+    await database.query("DELETE FROM apps WHERE app_id = 'shop'");
   });
 
   it('goes on without a log when the reader of its log ends', async () => {

@@ -16,8 +16,16 @@ export function parseId(text: string): string {
   return text;
 }
 
+/** The first character that nobody sees, or a space at an end, as U+200B; undefined where all are seen. */
+export function unseenIn(text: string): string | undefined {
+  const [unseen] = /(?! )[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]|^ | $/u.exec(text) ?? [];
+  return unseen && `U+${unseen.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0') ?? ''}`;
+}
+
 export function parseText(text: string): string {
   if (text === '') throw new InvalidArgumentError('It must not be empty.');
+  const unseen = unseenIn(text);
+  if (unseen !== undefined) throw new InvalidArgumentError(`It contains an invisible character (${unseen}).`);
   return text;
 }
 

@@ -1,5 +1,6 @@
 import { buffer } from 'node:stream/consumers';
 import type { Io } from './io.js';
+import { unseenIn } from './options.js';
 
 /**
  * Asks for secrets on a hidden prompt, each twice, or reads them from standard input, one a line, when that is no terminal: never from an
@@ -55,10 +56,7 @@ function decode(bytes: Buffer, names: readonly string[]): string {
 
 function checked(name: string, secret: string): string {
   if (secret === '') throw new Error(`the ${name} is empty`);
-  const [unseen] = /(?! )[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]|^ | $/u.exec(secret) ?? [];
-  if (unseen !== undefined) {
-    const code = unseen.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0') ?? '';
-    throw new Error(`the ${name} contains an invisible character (U+${code})`);
-  }
+  const unseen = unseenIn(secret);
+  if (unseen !== undefined) throw new Error(`the ${name} contains an invisible character (${unseen})`);
   return secret;
 }

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { IsIn, IsNotEmpty, IsPort, Matches, ValidateBy, validateSync } from 'class-validator';
@@ -60,16 +60,28 @@ export class Settings {
 
 /** The settings of this process: its environment, and `.env` in the current folder for variables that are not set. */
 export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
-  return readSettings(env === process.env && existsSync('.env') ? { ...readEnvFile('.env'), ...env } : env);
+  return readSettings(env === process.env ? { ...readEnvFile('.env'), ...env } : env);
 }
 
 /** Takes a byte order mark off: with it, the name of the first variable would be another one. @throws {SettingsError} */
-function readEnvFile(file: string) {
-  const bytes = readFileSync(file);
+function readEnvFile(file: string): NodeJS.Dict<string> {
+  // Not existsSync: a link that leads nowhere is a mistake.
+  if (lstatSync(file, { throwIfNoEntry: false }) === undefined) return {};
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (error) {
+    throw new SettingsError([`${file}: it cannot be read (${(error as NodeJS.ErrnoException).code ?? ''})`]);
+  }
   if (!isUtf8(bytes)) throw new SettingsError([`${file}: it is not UTF-8`]);
-  const variables = parseEnv(new TextDecoder().decode(bytes).replace(/\r\n?/g, '\n'));
-  const unseen = Object.keys(variables).find((name) => !/^[!-~]+$/.test(name));
-  if (unseen !== undefined) throw new SettingsError([`${file}: ${JSON.stringify(unseen)} is no name of a variable`]);
+  const text = new TextDecoder().decode(bytes).replace(/\r\n?/g, '\n');
+  const variables = parseEnv(text);
+  const misread = Object.keys(variables).find((name) => !/^[\w.-]+$/.test(name));
+  if (misread !== undefined) {
+    // By its number: what is taken for a name may hold a secret.
+    const line = text.slice(0, text.indexOf(misread)).split('\n').length;
+    throw new SettingsError([`${file}: line ${line} is not of the form NAME=value`]);
+  }
   return variables;
 }
 
@@ -89,8 +101,13 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
   if (environment.DATABASE_URL !== undefined && environment.SECRETS_KEY === undefined) {
     faults.push('SECRETS_KEY: is required with DATABASE_URL (base64 of 32 bytes: openssl rand -base64 32)');
   }
+  const production = env.NODE_ENV === 'production';
+  // A line of `.env` that is not understood must not start an empty database in front of every login.
+  if (production && environment.DATABASE_URL === undefined && env.DATA_DIR === undefined) {
+    faults.push('DATABASE_URL: is required with NODE_ENV=production; for an embedded PostgreSQL set DATA_DIR instead');
+  }
   if (faults.length > 0) throw new SettingsError(faults);
-  return new Settings(environment, env.NODE_ENV === 'production');
+  return new Settings(environment, production);
 }
 
 /** Also of a hybrid app: `capacitor://localhost`. A browser's origin holds no `*`, so one here would match nothing. */

@@ -21,6 +21,9 @@ const UNREACHABLE = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGA
 const TIMED_OUT = /^(Connection terminated due to connection timeout|timeout exceeded when trying to connect)$/;
 const REFUSED = new Set(['28P01', '28000', '3D000', '53300', '57P03']);
 
+// pg would add the shell's options to the connections that have none of their own, and to no others.
+delete process.env.PGOPTIONS;
+
 /** The database cannot be used; the message is one line that says why, and never holds its URL. */
 export class DatabaseError extends Error {}
 

@@ -48,23 +48,38 @@ export async function pendingMigrations(url: string, folder: string): Promise<st
   return (await migrationStatus(url, folder)).filter(({ applied }) => !applied).map(({ name }) => name);
 }
 
-/** @throws {Error} where the database lacks migrations of this build, or the role may not read a table of the service. */
+/**
+ * @throws {Error} where the database lacks migrations of this build, or the role does not see every row of the service's tables:
+ * bans that row-level security hides would not count.
+ */
 export async function requireMigrated(url: string, folder: string): Promise<void> {
-  const [row] = await withMigrations(url, folder, (dataSource) =>
-    dataSource.query<{ role: string; unreadable: string | null }[]>(
-      `SELECT current_user AS role, string_agg(name, ', ') AS unreadable FROM unnest($1::text[]) AS name
-       WHERE NOT has_table_privilege(to_regclass(name), 'SELECT')`,
-      [[MIGRATIONS_TABLE, ...READ_TABLES]],
-    ),
+  const [access] = await withMigrations(url, folder, (dataSource) =>
+    dataSource.query<Record<'role' | 'schema' | 'unreadable' | 'filtered', string | null>[]>(ACCESS, [
+      [MIGRATIONS_TABLE, ...READ_TABLES],
+    ]),
   );
-  const { role = '', unreadable = null } = row ?? {};
+  const role = `the role "${access?.role ?? ''}"`;
   // Before what is pending: TypeORM does not find a table that the role may not use.
-  if (unreadable !== null) throw new Error(`the role "${role}" needs SELECT on ${unreadable}`);
+  if (access?.schema) {
+    throw new Error(`${role} needs USAGE on the schema "${access.schema}", and that schema in its search_path`);
+  }
+  if (access?.unreadable) throw new Error(`${role} needs SELECT on ${access.unreadable}`);
+  if (access?.filtered) {
+    throw new Error(`row-level security hides rows of ${access.filtered} from ${role}: give it BYPASSRLS`);
+  }
   const pending = await pendingMigrations(url, folder);
   if (pending[0] === undefined) return;
-  const first = `first ${pending[0]}, in the search_path of the role "${role}"`;
-  throw new Error(`the database lacks ${pending.length} migration(s), ${first}: run "npm run migrate"`);
+  throw new Error(`the database lacks ${pending.length} migration(s), first ${pending[0]}: run "npm run migrate"`);
 }
+
+/** What keeps the role from the tables: `schema` where they are in one that it does not see. */
+const ACCESS = `
+  SELECT current_user AS role,
+    (SELECT min(relnamespace::regnamespace::text) FROM pg_class
+      WHERE relname = '${MIGRATIONS_TABLE}' AND to_regclass('${MIGRATIONS_TABLE}') IS NULL) AS schema,
+    string_agg(name, ', ') FILTER (WHERE NOT has_table_privilege(to_regclass(name), 'SELECT')) AS unreadable,
+    string_agg(name, ', ') FILTER (WHERE row_security_active(to_regclass(name))) AS filtered
+  FROM unnest($1::text[]) AS name`;
 
 /** The names of all applied migrations, also of those that this build lacks. */
 export async function appliedMigrations(dataSource: DataSource): Promise<string[]> {

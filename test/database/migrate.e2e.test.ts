@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
-import { expect, it } from 'vitest';
+import { expect, inject, it } from 'vitest';
 import { adminOptions, connect } from '../../src/database/data-source.js';
 import { withMigrationLock } from '../../src/database/migrate.js';
+import { built } from '../support/built.js';
 import { makeDatabase } from '../support/database.js';
 
 it('a migration that fails while the connection of its lock is lost reports its own error and releases the lock', async () => {
@@ -20,5 +22,32 @@ it('a migration that fails while the connection of its lock is lost reports its 
   await expect(withMigrationLock(dataSource, () => Promise.resolve('applied'))).resolves.toBe('applied');
   await admin.end();
   await dataSource.destroy();
+  await database.drop();
+});
+
+it('a role that does not see the schema, or not every row, is told so, and not to migrate', async () => {
+  const { requireMigrated } = await built<typeof import('../../src/database/migrate.js')>('src/database/migrate.js');
+  const database = await makeDatabase('migrated');
+  const role = `reader_${randomUUID().replaceAll('-', '')}`;
+  const url = Object.assign(new URL(database.url), { username: role, password: 'pw' }).href;
+  const check = () => requireMigrated(url, inject('registrations'));
+
+  await database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'pw'`);
+  await database.query(`GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${role}`);
+  await expect(check()).resolves.toBeUndefined();
+  await database.query('ALTER TABLE client_bans ENABLE ROW LEVEL SECURITY');
+  await expect(check()).rejects.toThrow(
+    `row-level security hides rows of client_bans from the role "${role}": give it BYPASSRLS`,
+  );
+  await database.query('ALTER SCHEMA public RENAME TO im');
+  await database.query(`GRANT USAGE ON SCHEMA im TO ${role}`);
+  const unseen = `the role "${role}" needs USAGE on the schema "im", and that schema in its search_path`;
+  await expect(check()).rejects.toThrow(unseen);
+  await database.query(`ALTER ROLE ${role} SET search_path = im`);
+  await database.query(`REVOKE USAGE ON SCHEMA im FROM ${role}, PUBLIC`);
+  await expect(check()).rejects.toThrow(unseen);
+
+  await database.query(`DROP OWNED BY ${role}`);
+  await database.query(`DROP ROLE ${role}`);
   await database.drop();
 });
