@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { chartOf } from './chart.js';
 import { GENERATOR } from './load.js';
 import { SERVER_CORE } from './processes.js';
 import type { Scenario } from './scenarios.js';
@@ -33,6 +34,7 @@ export interface Run {
 const BEGIN = '<!-- run -->';
 const END = '<!-- /run -->';
 const RESULTS = fileURLToPath(new URL('../../bench/RESULTS.md', import.meta.url));
+const CHART = fileURLToPath(new URL('../../bench/results.svg', import.meta.url));
 
 export function printTable(run: Run): void {
   process.stdout.write(`${tableOf(run)}\n`);
@@ -42,7 +44,9 @@ export function writeResults(run: Run): void {
   const text = readFileSync(RESULTS, 'utf8');
   const [before = ''] = text.split(BEGIN);
   const [, after = ''] = text.split(END);
-  writeFileSync(RESULTS, `${before}${BEGIN}\n\n${environment(run)}\n\n${tableOf(run)}\n\n${END}${after}`);
+  const table = tableOf(run);
+  writeFileSync(RESULTS, `${before}${BEGIN}\n\n${environment(run)}\n\n${table}\n\n${END}${after}`);
+  writeFileSync(CHART, chartOf(table));
 }
 
 function environment({ rounds, seconds, postgres }: Run): string {

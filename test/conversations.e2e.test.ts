@@ -297,15 +297,15 @@ it('a conversation deleted while requests run is unknown from then on', async ()
   }
 });
 
-describe("README, For the platform's backend:", () => {
-  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
-  const section = /^## For the platform's backend$(.*?)^## /ms.exec(readme)?.[1] ?? '';
+describe('the SQL of docs/backend.md:', () => {
+  const guide = readFileSync(new URL('../docs/backend.md', import.meta.url), 'utf8');
+  const section = /^## For the platform's backend$(.*?)^## /ms.exec(guide)?.[1] ?? '';
   const statements = [...section.matchAll(/^-- (.*?)\n(.*?;)$(?=\n\n|\n```)/gms)];
 
-  /** Runs the statement that the README shows under a comment. */
+  /** Runs the statement that the guide shows under a comment. */
   async function follow(comment: string): Promise<void> {
     const [, , sql] = statements.find(([, said]) => said === comment) ?? [];
-    if (sql === undefined) throw new Error(`The README has no statement "${comment}"`);
+    if (sql === undefined) throw new Error(`The guide has no statement "${comment}"`);
     await service.database.query(sql);
   }
 
