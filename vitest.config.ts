@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 const EMBEDDED = 'test/database/embedded-postgres.test.ts';
+const DOCS = 'test/**/*.docs.test.ts';
 
 export default defineConfig({
   test: {
@@ -14,7 +15,7 @@ export default defineConfig({
         test: {
           name: 'units',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/**/*.e2e.test.ts', EMBEDDED],
+          exclude: ['test/**/*.e2e.test.ts', EMBEDDED, DOCS],
           // They share nothing that one could spoil for the next, and a process for each takes longer than they do.
           isolate: false,
         },
@@ -27,6 +28,7 @@ export default defineConfig({
           globalSetup: ['test/support/postgres.setup.ts'],
         },
       },
+      { extends: true, test: { name: 'docs', include: [DOCS] } },
     ],
   },
 });

@@ -299,8 +299,7 @@ it('a conversation deleted while requests run is unknown from then on', async ()
 
 describe('the SQL of docs/backend.md:', () => {
   const guide = readFileSync(new URL('../docs/backend.md', import.meta.url), 'utf8');
-  const section = /^## For the platform's backend$(.*?)^## /ms.exec(guide)?.[1] ?? '';
-  const statements = [...section.matchAll(/^-- (.*?)\n(.*?;)$(?=\n\n|\n```)/gms)];
+  const statements = [...guide.matchAll(/^-- (.*?)\n(.*?;)$(?=\n\n|\n```)/gms)];
 
   /** Runs the statement that the guide shows under a comment. */
   async function follow(comment: string): Promise<void> {
