@@ -35,8 +35,14 @@ class ResilientClient extends Client {
   }
 }
 
-/** What a command does may take long, whatever limit a role has. */
-const ADMIN_SESSION = '-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0';
+/** What a command does may take long, whatever limits a role has; PostgreSQL 17 has the last of them. */
+const LIMITS = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout'];
+const ADMIN_SESSIONS = [LIMITS, LIMITS.slice(0, -1)].map((names) => names.map((name) => `-c ${name}=0`).join(' '));
+/** For a transaction on a connection that may be a pooler's. */
+export const LIFT_LIMITS = `SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN ('${LIMITS.join("', '")}')`;
+
+/** A server that does not know an option; PgBouncer and RDS Proxy, which take no options (unless PgBouncer is told to ignore them). */
+const OPTIONS_REFUSED = ['42704', '08P01', '0A000'];
 
 /** For the commands of administrators. */
 export function adminOptions(url: string) {
@@ -68,16 +74,20 @@ export function serviceOptions(url: string, poolSize: number) {
   } as const satisfies DataSourceOptions;
 }
 
-/** Connects with options for the session, such as `SESSION`, unless a pooler refuses them. @throws {DatabaseError} */
-export async function connect(options: PostgresDataSourceOptions, session = ADMIN_SESSION): Promise<DataSource> {
-  const url = new URL(options.url ?? '');
-  // After the URL's own: of two values for an option, PostgreSQL takes the last.
-  url.searchParams.set('options', `${url.searchParams.get('options') ?? ''} ${session}`.trim());
-  return tryToConnect({ ...options, url: url.href }).catch((error: unknown) => {
-    // PgBouncer's answer to the options, unless its `ignore_startup_parameters` names them.
-    if (((error as Error).cause as NodeJS.ErrnoException).code === '08P01') return tryToConnect(options);
-    throw error;
-  });
+/** Connects with the first of some options for a session that is accepted, or without any. @throws {DatabaseError} */
+export async function connect(options: PostgresDataSourceOptions, sessions = ADMIN_SESSIONS): Promise<DataSource> {
+  for (const session of sessions) {
+    const url = new URL(options.url ?? '');
+    // After the URL's own: of two values for an option, PostgreSQL takes the last.
+    url.searchParams.set('options', `${url.searchParams.get('options') ?? ''} ${session}`.trim());
+    try {
+      return await tryToConnect({ ...options, url: url.href });
+    } catch (error) {
+      const { code = '' } = (error as Error).cause as NodeJS.ErrnoException;
+      if (!OPTIONS_REFUSED.includes(code)) throw error;
+    }
+  }
+  return tryToConnect(options);
 }
 
 async function tryToConnect(options: DataSourceOptions): Promise<DataSource> {
@@ -95,7 +105,7 @@ async function tryToConnect(options: DataSourceOptions): Promise<DataSource> {
 
 /** Connects the service. @throws {DatabaseError} also where PostgreSQL is a standby. */
 export async function connectService(options: PostgresDataSourceOptions): Promise<DataSource> {
-  const dataSource = await connect(options, SESSION);
+  const dataSource = await connect(options, [SESSION]);
   const [row] = await dataSource.query<{ standby: boolean }[]>('SELECT pg_is_in_recovery() AS standby');
   if (row?.standby === false) return dataSource;
   await dataSource.destroy();

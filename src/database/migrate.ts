@@ -54,29 +54,36 @@ export async function pendingMigrations(url: string, folder: string): Promise<st
  */
 export async function requireMigrated(url: string, folder: string): Promise<void> {
   const [access] = await withMigrations(url, folder, (dataSource) =>
-    dataSource.query<Record<'role' | 'schema' | 'unreadable' | 'filtered', string | null>[]>(ACCESS, [
+    dataSource.query<Record<'role' | 'unusable' | 'elsewhere' | 'unreadable' | 'filtered', string | null>[]>(ACCESS, [
       [MIGRATIONS_TABLE, ...READ_TABLES],
     ]),
   );
   const role = `the role "${access?.role ?? ''}"`;
   // Before what is pending: TypeORM does not find a table that the role may not use.
-  if (access?.schema) {
-    throw new Error(`${role} needs USAGE on the schema "${access.schema}", and that schema in its search_path`);
-  }
+  if (access?.unusable) throw new Error(`${role} needs USAGE on the schema "${access.unusable}"`);
   if (access?.unreadable) throw new Error(`${role} needs SELECT on ${access.unreadable}`);
   if (access?.filtered) {
     throw new Error(`row-level security hides rows of ${access.filtered} from ${role}: give it BYPASSRLS`);
   }
   const pending = await pendingMigrations(url, folder);
   if (pending[0] === undefined) return;
-  throw new Error(`the database lacks ${pending.length} migration(s), first ${pending[0]}: run "npm run migrate"`);
+  const elsewhere = access?.elsewhere
+    ? `, or put the schema "${access.elsewhere}" into the search_path of ${role}`
+    : '';
+  throw new Error(
+    `the database lacks ${pending.length} migration(s), first ${pending[0]}: run "npm run migrate"${elsewhere}`,
+  );
 }
 
-/** What keeps the role from the tables: `schema` where they are in one that it does not see. */
+/** What keeps the role from the tables; `unusable` and `elsewhere` are schemas that have them, outside its search_path. */
 const ACCESS = `
+  WITH hidden AS (
+    SELECT relnamespace AS schema, has_schema_privilege(relnamespace, 'USAGE') AS usable FROM pg_class
+    WHERE relname = '${MIGRATIONS_TABLE}' AND to_regclass('${MIGRATIONS_TABLE}') IS NULL
+  )
   SELECT current_user AS role,
-    (SELECT min(relnamespace::regnamespace::text) FROM pg_class
-      WHERE relname = '${MIGRATIONS_TABLE}' AND to_regclass('${MIGRATIONS_TABLE}') IS NULL) AS schema,
+    (SELECT min(schema::regnamespace::text) FROM hidden WHERE NOT usable) AS unusable,
+    (SELECT min(schema::regnamespace::text) FROM hidden WHERE usable) AS elsewhere,
     string_agg(name, ', ') FILTER (WHERE NOT has_table_privilege(to_regclass(name), 'SELECT')) AS unreadable,
     string_agg(name, ', ') FILTER (WHERE row_security_active(to_regclass(name))) AS filtered
   FROM unnest($1::text[]) AS name`;
