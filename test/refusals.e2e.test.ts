@@ -63,14 +63,20 @@ function expectProblem(status: number, type: string | null, body: string, code: 
 async function refused(path: string, code: ProblemCode, init?: RequestInit): Promise<ProblemDetails> {
   const response = await fetch(`${service.url}${path}`, init);
   expect(response.headers.get('cache-control')).toBe('no-store');
-  return expectProblem(response.status, response.headers.get('content-type'), await response.text(), code);
+  const problem = expectProblem(response.status, response.headers.get('content-type'), await response.text(), code);
+  expect(response.headers.get('x-request-id')).toBe(problem.request_id);
+  return problem;
 }
 
 async function refusedRaw(target: Uint8Array | string, code: ProblemCode, options = {}): Promise<ProblemDetails> {
   const { status, head, body } = await rawRequest(service.url, target, options);
-  return expectProblem(status, /^content-type: (.*)$/im.exec(head)?.[1] ?? null, body, code);
+  const problem = expectProblem(status, /^content-type: (.*)$/im.exec(head)?.[1] ?? null, body, code);
+  expect(/^x-request-id: (.*)$/im.exec(head)?.[1]).toBe(problem.request_id);
+  return problem;
 }
 
+/** One of each kind of route. */
+const PATHS = ['/', '/signature/login/1/a', '/signature/kick/1/a/c', '/openapi.json', '/docs', '/docs/x.css'];
 const LONG = 'a'.repeat(65);
 
 describe('a request is refused with its code', () => {
@@ -122,26 +128,39 @@ describe('a request is refused with its code', () => {
     ['/signature/login/1/a?format=SDK', 'invalid_format'],
     ['/signature/login/1/a?format=sdk&format=sdk', 'invalid_format'],
     // addresses
-    ['/', 'route_not_found'],
     ['/signature', 'route_not_found'],
     ['/signature/login', 'route_not_found'],
     ['/signature/login/1/a/b', 'route_not_found'],
     ['/signature/Login/1/a', 'route_not_found'],
     ['/signature/create/1/a', 'route_not_found'],
     ['/signature/constructor/1/a', 'route_not_found'],
+    ['/signature/conversations/1/a', 'route_not_found'],
   ])('%s: %s', async (path, code) => {
     await refused(path, code);
   });
 
-  it.each(['POST', 'PUT', 'PATCH', 'DELETE', 'PROPFIND', 'QUERY'])('%s: route_not_found', async (method) => {
-    await refused('/signature/login/1/a', 'route_not_found', { method });
+  it.each(['POST', 'PUT', 'PATCH', 'DELETE', 'PROPFIND', 'QUERY', 'M-SEARCH'])(
+    '%s on a path that is there, and the answer says what the path takes',
+    async (method) => {
+      for (const path of PATHS) {
+        const response = await fetch(`${service.url}${path}`, { method });
+        const type = response.headers.get('content-type');
+        expectProblem(response.status, type, await response.text(), 'method_not_allowed');
+        expect(response.headers.get('allow')).toBe('GET, HEAD, OPTIONS');
+      }
+    },
+  );
+
+  it('POST on a path that is not there', async () => {
+    await refused('/signature/login/1/a/b', 'route_not_found', { method: 'POST' });
   });
 
   it.each(['application/json', 'text/plain', 'garbage'])(
     'a body of type %s, which nothing here takes',
     async (type) => {
       const init = { method: 'POST', headers: { 'content-type': type }, body: '{bad' };
-      await refused('/signature/login/1/a', 'route_not_found', init);
+      await refused('/signature/login/1/a', 'method_not_allowed', init);
+      await refused('/nothing', 'route_not_found', init);
     },
   );
 
@@ -198,6 +217,13 @@ describe('the detail of a refusal', () => {
     );
     expect((await refused('/signature/conversion/1/a/b::c', 'invalid_member_id')).detail).toBe('Member id 2 is empty.');
   });
+
+  it.each(['/signature/conversation/1/a/b', '/signature/conversation', '/signature/conversation?x'])(
+    'names the protocol\'s spelling where "conversation" was asked for: %s',
+    async (path) => {
+      expect((await refused(path, 'route_not_found')).detail).toContain('/signature/conversion/');
+    },
+  );
 
   it('leaves out the query, where tokens have been seen', async () => {
     const { instance } = await refused('/signature/login/unknown/a?token=hush', 'app_not_found');

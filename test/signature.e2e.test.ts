@@ -169,6 +169,17 @@ describe('HTTP', () => {
     },
   );
 
+  it('/ says what this is, and where to read on', async () => {
+    const response = await fetch(service.url);
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toMatch(/^text\/plain/);
+    const text = await response.text();
+    for (const path of text.match(/\/[a-z.]+/g) ?? []) {
+      expect((await fetch(`${service.url}${path.replace(/\.$/, '')}`)).status, path).toBe(200);
+    }
+    expect(text).toMatch(/\/docs; .*\/openapi\.json/);
+  });
+
   it('HEAD answers the headers of GET and no body', async () => {
     const response = await fetch(`${service.url}/signature/login/1/a`, { method: 'HEAD' });
     expect(response.status).toBe(200);
@@ -195,7 +206,7 @@ describe('HTTP', () => {
       },
     });
     expect(response.status).toBe(204);
-    expect(response.headers.get('access-control-allow-headers')).toBe('Authorization');
+    expect(response.headers.get('access-control-allow-headers')).toBe('Authorization, X-Request-Id');
     expect(response.headers.get('access-control-allow-methods')).toBe('GET, HEAD');
   });
 

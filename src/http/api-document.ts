@@ -2,8 +2,16 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import packageJson from '#package' with { type: 'json' };
 
-/** Serves the API document, made from the code: `/openapi.json` for programs, `/docs` for people. */
+const HINT = `${packageJson.name}. ${packageJson.description}.
+Read and try the API at /docs; programs read /openapi.json.
+`;
+
+/** Serves the API document, made from the code: `/openapi.json` for programs, `/docs` for people, and at `/` a hint to both. */
 export function serveApiDocument(app: NestFastifyApplication): void {
+  app
+    .getHttpAdapter()
+    .getInstance()
+    .get('/', (_request, reply) => reply.type('text/plain; charset=utf-8').send(HINT));
   const document = SwaggerModule.createDocument(
     app,
     new DocumentBuilder()

@@ -1,10 +1,11 @@
-import { randomUUID } from 'node:crypto';
-import { ServerResponse, STATUS_CODES } from 'node:http';
+import { type IncomingMessage, METHODS, ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import fastifyCors from '@fastify/cors';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance } from 'fastify';
 import { Settings } from '../config/settings.js';
 import { ProblemError, problemDetails } from '../problems/problem-error.js';
+import { requestId } from '../problems/request-id.js';
 import { serveApiDocument } from './api-document.js';
 import { ProblemFilter, sendProblem } from './problem.filter.js';
 
@@ -18,6 +19,8 @@ const LINGER_MS = 1_000;
 const UNDECODABLE = '/ malformed';
 /** Seconds for which a browser may cache the answer to a preflight. */
 const CORS_MAX_AGE = 86_400;
+/** Every path that is there answers GET, and with it HEAD; OPTIONS is a preflight's, and Node keeps CONNECT to itself. */
+const REFUSED_METHODS = METHODS.filter((method) => !['GET', 'HEAD', 'OPTIONS', 'CONNECT'].includes(method));
 
 export const APPLICATION_OPTIONS = { bodyParser: false } as const;
 
@@ -35,7 +38,9 @@ export function httpAdapter(): FastifyAdapter {
     http: { maxHeaderSize: MAX_HEAD_BYTES, ServerResponse: Answer as typeof ServerResponse },
     // No middleware is used, and looking for it costs each request.
     skipMiddie: true,
-    genReqId: () => randomUUID(),
+    genReqId: ({ headers }: IncomingMessage) => requestId(headers['x-request-id']),
+    // What comes while the service closes is answered like any other request.
+    return503OnClosing: false,
     routerOptions: { maxParamLength: MAX_HEAD_BYTES, ignoreTrailingSlash: true },
     rewriteUrl: ({ url = '' }) => (isDecodable(url) ? url : UNDECODABLE),
     clientErrorHandler: refuseUnparsed,
@@ -51,25 +56,25 @@ export function httpAdapter(): FastifyAdapter {
 export async function setUpHttp(app: NestFastifyApplication): Promise<void> {
   const { corsOrigins, requestTimeout } = app.get(Settings);
   app.useGlobalFilters(new ProblemFilter());
+  const fastify = app.getHttpAdapter().getInstance();
+  fastify.decorateRequest('deadline', 0);
+  // Before CORS, which answers preflights itself.
+  fastify.addHook('onRequest', (request, reply, done) => {
+    request.deadline = performance.now() + requestTimeout;
+    void reply.header('X-Request-Id', request.id);
+    done();
+  });
   // Nest's own `enableCors` copies each header to the response beneath Fastify's, which makes Node take its slow path.
   await app.register(fastifyCors, {
     origin: corsOrigins === '*' ? '*' : [...corsOrigins],
     methods: ['GET', 'HEAD'],
-    allowedHeaders: ['Authorization'],
-    exposedHeaders: ['Retry-After', 'WWW-Authenticate'],
+    allowedHeaders: ['Authorization', 'X-Request-Id'],
+    exposedHeaders: ['Allow', 'Retry-After', 'WWW-Authenticate', 'X-Request-Id'],
     maxAge: CORS_MAX_AGE,
     // An OPTIONS request that is no preflight is answered like one.
     strictPreflight: false,
   });
-  const fastify = app.getHttpAdapter().getInstance();
-  // No route takes a body: one that comes all the same is not read, so it cannot be wrong.
-  fastify.removeAllContentTypeParsers();
-  fastify.addContentTypeParser('*', (_request, _payload, done) => {
-    done(null);
-  });
-  fastify.decorateRequest('deadline', 0);
   fastify.addHook('onRequest', (request, reply, done) => {
-    request.deadline = performance.now() + requestTimeout;
     const { originalUrl, raw, params } = request as typeof request & { params: Record<string, string> };
     // Nest answers an empty part of a path (`//`) with "not found"; an absent one reaches the guard, which has a code for it.
     for (const name in params) if (params[name] === '') Reflect.deleteProperty(params, name);
@@ -77,7 +82,24 @@ export async function setUpHttp(app: NestFastifyApplication): Promise<void> {
     else if (raw.url === UNDECODABLE) sendProblem(problemOf('HPE_INVALID_URL'), request, reply);
     else done();
   });
+  refuseOtherMethods(fastify);
   serveApiDocument(app);
+}
+
+/** Gives each path that is routed from now on an answer to the methods that it does not take. */
+function refuseOtherMethods(fastify: FastifyInstance): void {
+  // No route takes a body: one that comes all the same is not read, so it cannot be wrong.
+  for (const method of REFUSED_METHODS) fastify.addHttpMethod(method, { hasBody: false, overrideExisting: true });
+  fastify.addHook('onRoute', ({ method, url }) => {
+    if (![method].flat().includes('GET')) return;
+    fastify.route({
+      method: REFUSED_METHODS,
+      url,
+      handler: (request, reply) => {
+        sendProblem(new ProblemError('method_not_allowed', 'This path answers GET and HEAD.'), request, reply);
+      },
+    });
+  });
 }
 
 /** The router would refuse an undecodable path before the CORS hook runs, so a page in a browser could not read the refusal. */
@@ -104,10 +126,12 @@ function refuseUnparsed(error: Error & { code?: string }, socket: Socket): void 
   }
   refused.add(socket);
   const problem = problemOf(error.code);
-  const body = JSON.stringify(problemDetails(problem, '', randomUUID()));
+  const id = requestId(undefined);
+  const body = JSON.stringify(problemDetails(problem, '', id));
   socket.end(
     `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? ''}\r\n` +
       'Content-Type: application/problem+json\r\nCache-Control: no-store\r\nConnection: close\r\n' +
+      `X-Request-Id: ${id}\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
   setTimeout(() => socket.destroy(), LINGER_MS).unref();

@@ -10,7 +10,7 @@ export class ProblemFilter implements ExceptionFilter {
   catch(thrown: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
-    const problem = asProblem(thrown);
+    const problem = asProblem(thrown, request.originalUrl);
     if (problem.status >= 500) {
       const { cause, code, detail } = problem;
       const reason = cause instanceof Error ? (cause.stack ?? cause.message) : detail;
@@ -21,14 +21,20 @@ export class ProblemFilter implements ExceptionFilter {
 }
 
 /** An unforeseen error becomes `unavailable`: no signature, and no word of the fault. */
-function asProblem(thrown: unknown): ProblemError {
+function asProblem(thrown: unknown, url: string): ProblemError {
   if (thrown instanceof ProblemError) return thrown;
   const { statusCode = 500 } = (thrown ?? {}) as { statusCode?: number };
   const status = thrown instanceof HttpException ? thrown.getStatus() : statusCode;
   // The framework refuses what it finds no route or file for, such as a file beside the pages of /docs.
   return status >= 400 && status < 500
-    ? new ProblemError('route_not_found', 'Nothing answers this method at this path.')
+    ? new ProblemError('route_not_found', whyNotFound(url))
     : new ProblemError('unavailable', 'The service cannot answer right now.', { cause: thrown });
+}
+
+function whyNotFound(url: string): string {
+  return /^\/signature\/conversation(?![^/?])/.test(url)
+    ? 'There is no action "conversation": the protocol spells it "conversion", and so does the path, /signature/conversion/….'
+    : 'Nothing is at this path. A "/" within an id is written %2F.';
 }
 
 export function sendProblem(problem: ProblemError, request: FastifyRequest, reply: FastifyReply): void {

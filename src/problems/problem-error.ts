@@ -21,11 +21,19 @@ export const PROBLEMS = {
   conversation_full: { status: 403, title: 'The conversation has no place left' },
   app_not_found: { status: 404, title: 'The app is not registered' },
   route_not_found: { status: 404, title: 'There is nothing at this address' },
+  method_not_allowed: { status: 405, title: 'The path does not answer this method' },
   uri_too_long: { status: 414, title: 'The URL is too long' },
   unavailable: { status: 503, title: 'No signature can be made right now' },
 } as const satisfies Record<string, { status: number; title: string }>;
 
 export type ProblemCode = keyof typeof PROBLEMS;
+
+/** Headers that a status asks for (RFC 9110, sections 11.6.1, 10.2.1 and 10.2.3); `Retry-After` in seconds. */
+export const PROBLEM_HEADERS: Readonly<Partial<Record<number, Readonly<Record<string, string>>>>> = {
+  401: { 'WWW-Authenticate': 'Bearer' },
+  405: { Allow: 'GET, HEAD, OPTIONS' },
+  503: { 'Retry-After': '1' },
+};
 
 /** A refusal. `detail` reaches the client: it holds no token, no key and no stack. */
 export class ProblemError extends Error {
@@ -41,10 +49,8 @@ export class ProblemError extends Error {
     return PROBLEMS[this.code].status;
   }
 
-  /** Headers that the status asks for (RFC 9110, sections 10.2.3 and 11.6.1); `Retry-After` in seconds. */
-  get headers(): Record<string, string> {
-    if (this.status === 401) return { 'WWW-Authenticate': 'Bearer' };
-    return this.status === 503 ? { 'Retry-After': '1' } : {};
+  get headers(): Readonly<Record<string, string>> {
+    return PROBLEM_HEADERS[this.status] ?? {};
   }
 }
 
@@ -58,5 +64,6 @@ export type ProblemDetails = ReturnType<typeof problemDetails>;
 export function problemDetails({ code, status, detail }: ProblemError, url: string, requestId: string) {
   const type = `urn:im-signature:problem:${code}`;
   const instance = url.replace(/[?#].*$/s, '');
-  return { type, title: PROBLEMS[code].title as string, status, detail, instance, code, request_id: requestId };
+  const title: string = PROBLEMS[code].title;
+  return { type, title, status, detail, instance, code, request_id: requestId };
 }
