@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { hmacSecretPurpose, seal } from '../src/apps/sealing.js';
 import type { ProblemDetails } from '../src/problems/problem-error.js';
 import { type Case, CASES } from './conversations/who-may-do-what.js';
+import { secretKey, tokenFor } from './support/issuer.js';
 import { startService, type TestService } from './support/service.js';
 
 const KEY = 'a-master-key';
@@ -114,6 +116,39 @@ describe('the rules of a conversation', () => {
     }
     const all = ids.toSorted().map(encodeURIComponent).join(':');
     expect(await ask(`invite/required/me/ids/${all}`), 'each is a member').toBe('allowed');
+  });
+});
+
+describe('a refusal by a rule', () => {
+  const SECRET = 'a secret of the issuer, 32 bytes long';
+
+  beforeAll(async () => {
+    await service.registerApp('proven', KEY, { identity: 'jwt', membership: 'required' });
+    await service.database.query(
+      `INSERT INTO app_identity (app_id, algorithms, sealed_hmac_secret) VALUES ('proven', '{HS256}', $1)`,
+      [seal(SECRET, hmacSecretPurpose('proven'), service.sealingKeys)],
+    );
+    for (const app of ['proven', 'required']) await register(app, 'private', {}, { bob: 'member' });
+  });
+
+  const paths = [
+    ['invite/A/alice/private', 'join_rule'],
+    ['invite/A/alice/private/carol', 'invite_rule'],
+    ['kick/A/alice/private/bob', 'kick_rule'],
+  ] as const;
+
+  it.each(paths)('%s names %s to a caller whose token proves who it is', async (path, rule) => {
+    const headers = { authorization: `Bearer ${await tokenFor(secretKey(SECRET), 'alice')}` };
+    const response = await fetch(`${service.url}/signature/${path.replace('A', 'proven')}`, { headers });
+    const refusal = (await response.json()) as ProblemDetails;
+    expect(refusal).toMatchObject({ code: 'not_permitted', rule });
+    expect(refusal.detail).toContain(rule);
+  });
+
+  it.each(paths)('%s does not name %s where callers are not proven', async (path, rule) => {
+    const refusal = await problem(path.replace('A', 'required'));
+    expect(refusal?.code).toBe('not_permitted');
+    expect(JSON.stringify(refusal)).not.toContain(rule);
   });
 });
 

@@ -1,4 +1,4 @@
-import { type ProblemCode, ProblemError } from '../problems/problem-error.js';
+import { type ProblemCode, ProblemError, type Rule } from '../problems/problem-error.js';
 
 /** What a client asks to do; every action that can be signed. */
 export interface Operation {
@@ -42,14 +42,38 @@ export interface Facts {
   readonly members: readonly Standing[];
 }
 
+/** One thing that an operation asks for; `rule` and `refusal` say why not, to a caller who may know. */
+interface Permission {
+  readonly allows: (conversation: Conversation, operation: Operation, facts: Facts) => boolean;
+  readonly rule?: Rule;
+  readonly refusal?: string;
+}
+
 /** DESIGN, "Who may do what". */
 const PERMISSIONS = {
-  join: ({ joinRule }, _, { client }) => joinRule === 'anyone' || client.rank >= RANK.member,
-  inviteOthers: ({ inviteRule }, _, { client }) => client.rank >= RANK[inviteRule],
-  leave: () => true,
-  kickOthers: ({ kickRule }, { clientId, members }, { client, members: standings }) =>
-    client.rank >= RANK[kickRule] && standings.every(({ rank }, i) => client.rank > rank || members[i] === clientId),
-} as const satisfies Record<string, (conversation: Conversation, operation: Operation, facts: Facts) => boolean>;
+  join: {
+    allows: ({ joinRule }, _, { client }) => joinRule === 'anyone' || client.rank >= RANK.member,
+    rule: 'join_rule',
+    refusal: 'The join_rule of the conversation does not let the client join.',
+  },
+  inviteOthers: {
+    allows: ({ inviteRule }, _, { client }) => client.rank >= RANK[inviteRule],
+    rule: 'invite_rule',
+    refusal: 'The invite_rule of the conversation does not let the client invite others.',
+  },
+  leave: { allows: () => true },
+  kickOthers: {
+    allows: ({ kickRule }, _, { client }) => client.rank >= RANK[kickRule],
+    rule: 'kick_rule',
+    refusal: 'The kick_rule of the conversation does not let the client remove others.',
+  },
+  outrankOthers: {
+    allows: (_, { clientId, members }, { client, members: standings }) =>
+      standings.every(({ rank }, i) => client.rank > rank || members[i] === clientId),
+    rule: 'kick_rule',
+    refusal: 'The client may remove only those who rank below it.',
+  },
+} as const satisfies Record<string, Permission>;
 
 /**
  * The permissions that an operation needs; none for an action outside conversations. A list with the own id and others needs
@@ -66,9 +90,19 @@ function requiredPermissions({ action, clientId, members }: Operation): (keyof t
       if (!others) return ['join'];
       return own ? ['join', 'inviteOthers'] : ['inviteOthers'];
     case 'kick':
-      if (!own) return ['kickOthers'];
-      return others ? ['leave', 'kickOthers'] : ['leave'];
+      if (!own) return ['kickOthers', 'outrankOthers'];
+      return others ? ['leave', 'kickOthers', 'outrankOthers'] : ['leave'];
   }
+}
+
+/** The first permission that the operation needs and the rules of the conversation do not give. */
+function missingPermission(operation: Operation, facts: Facts): Permission | undefined {
+  const { conversation } = facts;
+  if (conversation === null) return undefined;
+  const missing = requiredPermissions(operation).find(
+    (name) => !PERMISSIONS[name].allows(conversation, operation, facts),
+  );
+  return missing && PERMISSIONS[missing];
 }
 
 /** Whether the decision depends on the conversation. Leaving is refused only where the app requires registration. */
@@ -82,6 +116,11 @@ export function addsMembers({ action }: Operation): boolean {
   return action === 'invite';
 }
 
+/** Whether the members come into a conversation, new or not. */
+function bringsIn({ action }: Operation): boolean {
+  return action === 'conversion' || action === 'invite';
+}
+
 /** Whether the members must be counted before a decision. */
 export function needsCount(operation: Operation, facts: Facts): boolean {
   const limit = facts.conversation?.memberLimit ?? null;
@@ -92,12 +131,10 @@ export function needsCount(operation: Operation, facts: Facts): boolean {
 export function decide(operation: Operation, membership: Membership, facts: Facts): Decision {
   const { conversation, client, members } = facts;
   if (client.banned) return 'client_banned';
-  const bringsIn = operation.action === 'conversion' || operation.action === 'invite';
-  if (bringsIn && members.some(({ banned }) => banned)) return 'member_banned';
+  if (bringsIn(operation) && members.some(({ banned }) => banned)) return 'member_banned';
   if (!needsRules(operation, membership)) return 'allowed';
   if (conversation === null) return membership === 'required' ? 'conversation_unknown' : 'allowed';
-  const needed = requiredPermissions(operation);
-  if (!needed.every((permission) => PERMISSIONS[permission](conversation, operation, facts))) return 'not_permitted';
+  if (missingPermission(operation, facts) !== undefined) return 'not_permitted';
   const { memberLimit, memberCount } = conversation;
   if (memberLimit === null) return 'allowed';
   const added = countAdded(operation, facts);
@@ -105,10 +142,31 @@ export function decide(operation: Operation, membership: Membership, facts: Fact
   return added > 0 && (memberCount ?? Infinity) + added > memberLimit ? 'conversation_full' : 'allowed';
 }
 
-/** @throws {ProblemError} with the decision as its code, unless the operation is allowed. */
-export function requireAllowed(operation: Operation, membership: Membership, facts: Facts): void {
+/** Which refusals an operation with this action, with members or without, can meet. */
+export function possibleRefusals(operation: Operation): Readonly<Record<Refusal, boolean>> {
+  return {
+    client_banned: true,
+    member_banned: bringsIn(operation) && operation.members.length > 0,
+    not_permitted: needsRules(operation, 'where-registered'),
+    conversation_unknown: needsRules(operation, 'required'),
+    conversation_full: addsMembers(operation),
+  };
+}
+
+/**
+ * @param isCallerProven whether a token proves who asks: such a caller is told which rule refused.
+ * @throws {ProblemError} with the decision as its code, unless the operation is allowed.
+ */
+export function requireAllowed(
+  operation: Operation,
+  membership: Membership,
+  facts: Facts,
+  isCallerProven: boolean,
+): void {
   const decision = decide(operation, membership, facts);
-  if (decision !== 'allowed') throw new ProblemError(decision, DETAILS[decision](facts));
+  if (decision === 'allowed') return;
+  const missing = decision === 'not_permitted' && isCallerProven ? missingPermission(operation, facts) : undefined;
+  throw new ProblemError(decision, missing?.refusal ?? DETAILS[decision](facts), { rule: missing?.rule });
 }
 
 const DETAILS = {
@@ -120,8 +178,9 @@ const DETAILS = {
   conversation_full: () => 'There would be more members than the conversation may have.',
 } as const satisfies Partial<Record<ProblemCode, (facts: Facts) => string>>;
 
+export type Refusal = keyof typeof DETAILS;
 /** The code of the refusal, if any. */
-export type Decision = 'allowed' | keyof typeof DETAILS;
+export type Decision = 'allowed' | Refusal;
 
 /** How many clients the operation would make members, each counted once. */
 function countAdded(operation: Operation, { client, members: standings }: Facts): number {

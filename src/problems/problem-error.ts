@@ -35,14 +35,22 @@ export const PROBLEM_HEADERS: Readonly<Partial<Record<number, Readonly<Record<st
   503: { 'Retry-After': '1' },
 };
 
+/** The rules of a conversation that can refuse an operation: the columns of `conversations`. */
+export const RULES = ['join_rule', 'invite_rule', 'kick_rule'] as const;
+export type Rule = (typeof RULES)[number];
+
 /** A refusal. `detail` reaches the client: it holds no token, no key and no stack. */
 export class ProblemError extends Error {
+  /** The rule that refused, where the caller may know. */
+  readonly rule: Rule | undefined;
+
   constructor(
     readonly code: ProblemCode,
     readonly detail: string,
-    options?: ErrorOptions,
+    { rule, ...options }: ErrorOptions & { rule?: Rule | undefined } = {},
   ) {
     super(`${code}: ${detail}`, options);
+    this.rule = rule;
   }
 
   get status(): number {
@@ -57,13 +65,13 @@ export class ProblemError extends Error {
 export type ProblemDetails = ReturnType<typeof problemDetails>;
 
 /**
- * The body of a refusal: problem details (RFC 9457, section 3), extended by `code` and `request_id`.
+ * The body of a refusal: problem details (RFC 9457, section 3), extended by `code`, `request_id`, and `rule` where it is known.
  *
  * @param url the request's target; its query is left out, as it may hold a token.
  */
-export function problemDetails({ code, status, detail }: ProblemError, url: string, requestId: string) {
+export function problemDetails({ code, status, detail, rule }: ProblemError, url: string, requestId: string) {
   const type = `urn:im-signature:problem:${code}`;
   const instance = url.replace(/[?#].*$/s, '');
   const title: string = PROBLEMS[code].title;
-  return { type, title, status, detail, instance, code, request_id: requestId };
+  return { type, title, status, detail, instance, code, ...(rule && { rule }), request_id: requestId };
 }

@@ -44,7 +44,7 @@ export class SignatureService {
     }
     const facts = await before(deadline, 'facts to decide by', this.facts.read(request, app.membership));
     this.registry.requireCurrent(app);
-    requireAllowed(request, app.membership, facts);
+    requireAllowed(request, app.membership, facts, app.identity !== 'none');
     return JSON.stringify(answerTo(request, app));
   }
 }

@@ -6,8 +6,11 @@ import {
   type Facts,
   needsCount,
   type Operation,
+  possibleRefusals,
+  requireAllowed,
   type Role,
 } from '../../src/conversations/decision.js';
+import { ProblemError } from '../../src/problems/problem-error.js';
 import { type Case, CASES } from './who-may-do-what.js';
 
 describe('who may do what', () => {
@@ -44,6 +47,61 @@ describe('a ban', () => {
   it('of a client outside the operation does not matter', () => {
     expect(decisionOn('invite', ['eve'], ['bob'])).toBe('allowed');
   });
+});
+
+describe('a refusal by a rule', () => {
+  const refusalOf = (asked: string, rule: NonNullable<Case['rule']>, roles: Case['roles'], isProven: boolean) => {
+    const [action = '', members = ''] = asked.split(' ');
+    const operation = operationOf(action as Operation['action'], members === '' ? [] : members.split(':'));
+    const people = { ...peopleOf(roles), conversation: conversationOf(rule, roles) };
+    try {
+      requireAllowed(operation, 'required', factsOf(operation, people), isProven);
+    } catch (error) {
+      if (error instanceof ProblemError) return error;
+    }
+    throw new Error('not refused');
+  };
+
+  it.each<[asked: string, rule: NonNullable<Case['rule']>, roles: Case['roles'], named: string, detail: RegExp]>([
+    ['invite', {}, {}, 'join_rule', /join_rule .* join/],
+    ['invite me', {}, {}, 'join_rule', /join_rule .* join/],
+    ['invite bob', {}, {}, 'invite_rule', /invite_rule .* invite others/],
+    ['invite bob:me', {}, {}, 'join_rule', /join_rule .* join/],
+    ['invite bob:me', { join_rule: 'anyone' }, {}, 'invite_rule', /invite_rule .* invite others/],
+    ['kick bob', {}, { me: 'member', bob: 'member' }, 'kick_rule', /kick_rule .* remove others/],
+    ['kick bob', {}, { me: 'manager', bob: 'manager' }, 'kick_rule', /only those who rank below/],
+    ['kick bob:me', {}, { me: 'owner', bob: 'owner' }, 'kick_rule', /only those who rank below/],
+  ])('of "%s" with %j and %j names the rule to a caller who is proven', (asked, rule, roles, named, detail) => {
+    const refusal = refusalOf(asked, rule, roles, true);
+    expect([refusal.code, refusal.rule]).toEqual(['not_permitted', named]);
+    expect(refusal.detail).toMatch(detail);
+  });
+
+  it('does not name the rule to others', () => {
+    const { rule, detail } = refusalOf('invite bob', {}, {}, false);
+    expect(rule).toBeUndefined();
+    expect(detail).toBe('The rules of the conversation do not let the client do this.');
+  });
+});
+
+describe('the refusals that the API document lists', () => {
+  it.each(['login', 'conversion', 'conversion bob', 'invite', 'invite bob', 'kick bob'])(
+    'for "%s" are those that some facts lead to, and no others',
+    (asked) => {
+      const [action = '', ...members] = asked.split(' ');
+      const operation = operationOf(action as Operation['action'], members);
+      const anyPeople = fc.record({
+        conversation: fc.option(conversation),
+        roles,
+        banned: fc.constantFrom(new Set<string>(), new Set(['bob']), new Set(['me'])),
+      });
+      const met = fc
+        .sample(fc.tuple(membership, anyPeople), { numRuns: 2_000, seed: 1 })
+        .map(([on, any]) => decide(operation, on, factsOf(operation, any)));
+      const possible = Object.entries(possibleRefusals(operation)).filter(([, isPossible]) => isPossible);
+      expect(new Set(met)).toEqual(new Set(['allowed', ...possible.map(([code]) => code)]));
+    },
+  );
 });
 
 describe('the members of a conversation are counted', () => {
@@ -211,18 +269,16 @@ const membership = fc.constantFrom('off' as const, 'where-registered' as const, 
 const operation = fc
   .tuple(fc.constantFrom('login' as const, 'conversion' as const, 'invite' as const, 'kick' as const), anyMembers)
   .map(([action, members]) => operationOf(action, members));
-const people = fc.record({
-  conversation: fc.record({
-    joinRule: fc.constantFrom('anyone' as const, 'invited' as const),
-    inviteRule: rule,
-    kickRule: rule,
-    memberLimit: fc.option(fc.integer({ min: 1, max: 5 })),
-    memberCount: fc.integer({ min: 0, max: 5 }),
-  }),
-  roles: fc
-    .dictionary(fc.constantFrom('me', 'bob', 'eve', 'zoe'), fc.constantFrom(...ROLES))
-    .map((roles) => new Map(Object.entries(roles))),
-  banned: fc.constant(new Set<string>()),
+const conversation = fc.record({
+  joinRule: fc.constantFrom('anyone' as const, 'invited' as const),
+  inviteRule: rule,
+  kickRule: rule,
+  memberLimit: fc.option(fc.integer({ min: 1, max: 5 })),
+  memberCount: fc.integer({ min: 0, max: 5 }),
 });
+const roles = fc
+  .dictionary(fc.constantFrom('me', 'bob', 'eve', 'zoe'), fc.constantFrom(...ROLES))
+  .map((byId) => new Map(Object.entries(byId)));
+const people = fc.record({ conversation, roles, banned: fc.constant(new Set<string>()) });
 /** Two roles of a client, the second above the first. */
 const rankUp = fc.subarray([null, ...ROLES], { minLength: 2, maxLength: 2 }).map((pair) => pair as [Role | null, Role]);
