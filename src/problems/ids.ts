@@ -5,6 +5,9 @@ export const MAX_ID_LENGTH = 64;
 /** In `u` mode `\p{Cc}` is a control character and `\p{Cs}` only a surrogate without its other half. */
 const ID = new RegExp(String.raw`^[^:\p{Cc}\p{Cs}]{1,${MAX_ID_LENGTH}}$`, 'u');
 
+/** An id in a pattern of the API document, whose readers have no `\p`; half a surrogate pair cannot reach this service. */
+export const ID_PATTERN = String.raw`[^:\x00-\x1f\x7f-\x9f]{1,${MAX_ID_LENGTH}}`;
+
 /** Whether a text may be the id of an app, a client, a conversation or a member. It is never normalised. */
 export function isId(text: string): boolean {
   return ID.test(text);

@@ -35,8 +35,7 @@ export function parseSignatureRequest(action: ActionName, params: PathParams, qu
     throw new ProblemError('invalid_format', 'The only value of the parameter "format" is "sdk", given once.');
   }
   if (members.length === 0 && ACTIONS[action].members === 'at least one') {
-    const detail = `Signing "${action}" takes at least one member id after the conversation id.`;
-    throw new ProblemError('members_required', detail);
+    throw new ProblemError('members_required', 'No member id follows the conversation id.');
   }
   if (!isSorted(members)) {
     // Not sorted here: the IM server checks the list that the SDK sends, so the signature would not match.

@@ -7,7 +7,7 @@ import type { SignatureHttpRequest } from './sorted-members.guard.js';
 export class LoginController {
   constructor(private readonly signatures: SignatureService) {}
 
-  @SignatureRoute('login', 'Sign a login.')
+  @SignatureRoute('login', 'Log in')
   login(@Req() { app, signatureRequest, deadline }: SignatureHttpRequest): Promise<string> {
     return this.signatures.sign(app, signatureRequest, deadline);
   }
@@ -17,8 +17,13 @@ export class LoginController {
 export class ConversionController {
   constructor(private readonly signatures: SignatureService) {}
 
-  @SignatureRoute('conversion', 'Sign the opening of a conversation.')
+  @SignatureRoute('conversion', 'Open a conversation with members')
   conversion(@Req() { app, signatureRequest, deadline }: SignatureHttpRequest): Promise<string> {
+    return this.signatures.sign(app, signatureRequest, deadline);
+  }
+
+  @SignatureRoute('conversion', 'Open a conversation without members', 'conversionWithoutMembers')
+  conversionWithoutMembers(@Req() { app, signatureRequest, deadline }: SignatureHttpRequest): Promise<string> {
     return this.signatures.sign(app, signatureRequest, deadline);
   }
 }
@@ -27,8 +32,13 @@ export class ConversionController {
 export class InviteController {
   constructor(private readonly signatures: SignatureService) {}
 
-  @SignatureRoute('invite', 'Sign adding members to a conversation, or, with no members, joining it.')
+  @SignatureRoute('invite', 'Add members to a conversation')
   invite(@Req() { app, signatureRequest, deadline }: SignatureHttpRequest): Promise<string> {
+    return this.signatures.sign(app, signatureRequest, deadline);
+  }
+
+  @SignatureRoute('invite', 'Join a conversation', 'join')
+  join(@Req() { app, signatureRequest, deadline }: SignatureHttpRequest): Promise<string> {
     return this.signatures.sign(app, signatureRequest, deadline);
   }
 }
@@ -37,7 +47,7 @@ export class InviteController {
 export class KickController {
   constructor(private readonly signatures: SignatureService) {}
 
-  @SignatureRoute('kick', 'Sign removing members from a conversation, or, with only the own id, leaving it.')
+  @SignatureRoute('kick', 'Remove members from a conversation, or leave it')
   kick(@Req() { app, signatureRequest, deadline }: SignatureHttpRequest): Promise<string> {
     return this.signatures.sign(app, signatureRequest, deadline);
   }
