@@ -22,6 +22,7 @@ interface Schema {
   readonly minLength?: number;
   readonly maxLength?: number;
   readonly example?: string;
+  readonly enum?: readonly string[];
   readonly required?: readonly string[];
 }
 
@@ -138,6 +139,17 @@ describe('the API document', () => {
     expect(new Set(exemplified)).toEqual(new Set(Object.keys(PROBLEMS)));
   });
 
+  it.each([
+    ['401', 'WWW-Authenticate'],
+    ['405', 'Allow'],
+    ['503', 'Retry-After'],
+  ])('declares for %s, beside X-Request-Id, the header %s', (status, name) => {
+    for (const { operation } of operations) {
+      expect(Object.keys(operation.responses[status]?.headers ?? {})).toEqual(['X-Request-Id', name]);
+      expect(Object.keys(operation.responses['200']?.headers ?? {})).toEqual(['X-Request-Id']);
+    }
+  });
+
   it('lists for a login only what a login can meet', () => {
     const responses = operations.find(({ operation }) => operation.operationId === 'login')?.operation.responses ?? {};
     const codes = Object.values(responses).flatMap(({ content }) => {
@@ -182,7 +194,8 @@ describe('each operation', () => {
       const values = fc.record(
         Object.fromEntries(parameters.map((parameter) => [parameter.name, valuesOf(parameter)])),
       );
-      const format = fc.constantFrom('', '?format=sdk');
+      const formats = operation.parameters.find(({ name }) => name === 'format')?.schema.enum ?? [];
+      const format = fc.constantFrom('', ...formats.map((value) => `?format=${value}`));
       await fc.assert(
         fc.asyncProperty(values, format, async (asked, query) => {
           const response = await fetch(urlOf(path, asked) + query);
