@@ -83,7 +83,7 @@ describe('an app that asks for tokens', () => {
     const good = await token("https://o'neill.example", '1h');
     expect(await admin.does(check, { input: good })).toMatch(/^The token passes: it is client "alice", until 20/);
     expect(await admin.fails(check, { input: await token('https://evil.example', '1h') })).toBe(
-      'im-signature: the token does not pass: unexpected "iss" claim value',
+      'im-signature: cannot verify a token: unexpected "iss" claim value',
     );
     expect(await admin.fails(check, { input: await token("https://o'neill.example", '-1h') })).toMatch(/has expired$/);
     expect(await admin.fails(check, { input: `${good.slice(0, -4)}AAAA` })).toMatch(/signature verification failed$/);
@@ -184,7 +184,8 @@ describe('a shared secret that is bytes', () => {
     const { code, stderr } = await admin.im(args, { input: MASTER_KEY });
     expect({ code, stderr }).toEqual({
       code: 2,
-      stderr: 'im-signature: --hmac-secret-encoding goes with --hmac-secret\n',
+      stderr:
+        'im-signature: cannot register an app: --hmac-secret-encoding goes with --hmac-secret; see "im-signature app register --help"\n',
     });
   });
 });
@@ -295,7 +296,7 @@ describe('identity settings that do not go together', () => {
   it('a secret that is missing on standard input is no empty one', async () => {
     const options = ['--hmac-secret', '--algorithms', 'HS256'];
     expect(await admin.fails(register('other', ...JWT, ...options), { input: MASTER_KEY })).toBe(
-      'im-signature: standard input: expected 2 line(s) (master key, HMAC secret), got 1',
+      'im-signature: cannot register an app: standard input: expected 2 line(s) (master key, HMAC secret), got 1',
     );
   });
 

@@ -407,7 +407,8 @@ describe('members import', () => {
 
     async function nothingWasLoaded(program: Program, reason: RegExp): Promise<void> {
       const code = await program.ends();
-      const [, told] = /^im-signature: (.+); nothing was loaded\n$/.exec(program.stderr()) ?? [];
+      const [, told] =
+        /^im-signature: cannot import memberships: (.+); nothing was loaded\n$/.exec(program.stderr()) ?? [];
       expect(told, program.stderr()).toMatch(reason);
       expect({ code, stdout: program.stdout() }).toEqual({ code: 1, stdout: '' });
       expect(await members()).toEqual([]);

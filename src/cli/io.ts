@@ -12,8 +12,8 @@ type Cell = string | number | boolean | null | undefined;
 
 /** What a command reads and writes: the process's own streams and environment, or those of a test. */
 export class Io {
-  /** 1 where a command has done its work, and found something wrong. */
-  exitCode: 0 | 1 = 0;
+  /** 1 where a command has done its work, and found something wrong; 3 where it has done a part of it. */
+  exitCode: 0 | 1 | 3 = 0;
 
   constructor(
     readonly streams: Streams,
@@ -28,11 +28,16 @@ export class Io {
     this.print(this.colour('green', text));
   }
 
+  /** Prints beside the output, which may be JSON or go to a file. */
+  printWarning(text: string): void {
+    this.streams.stderr.write(`${this.colour('yellow', `warning: ${text}`, this.streams.stderr)}\n`);
+  }
+
   /** What comes after a registration is written. @param file its path. */
   printWritten(file: string): void {
     this.printSuccess(`wrote ${file}`);
     this.print(
-      'Next: read it, commit it and have it reviewed. Apply it: npm run migrate. Revert it: npx im-signature migrate --revert.',
+      'Next: read it, commit it and have it reviewed. Apply it: im-signature migrate. Revert it: im-signature migrate --revert.',
     );
   }
 
@@ -71,7 +76,7 @@ export class Io {
   }
 
   /** Colours only where a person sees them (https://no-color.org). */
-  private colour(style: Parameters<typeof styleText>[0], text: string): string {
-    return this.streams.stdout.isTTY && !this.env.NO_COLOR ? styleText(style, text) : text;
+  private colour(style: Parameters<typeof styleText>[0], text: string, stream = this.streams.stdout): string {
+    return stream.isTTY && !this.env.NO_COLOR ? styleText(style, text) : text;
   }
 }

@@ -1,18 +1,26 @@
-import { InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { idFault, isId } from '../problems/ids.js';
 
 /** An error in how a command is called: exit code 2. */
 export class UsageError extends Error {}
 
-export const APP_ID = ['--app-id <id>', 'the app id of the IM platform', parseId] as const;
-export const CLIENT_ID = ['--client-id <id>', 'the client', parseId] as const;
+type IdOption = readonly [flags: string, description: string, parse: typeof parseId];
+
+export const APP_ID: IdOption = ['--app-id <id>', 'the app id of the IM platform', parseId];
+export const CLIENT_ID: IdOption = ['--client-id <id>', 'the client', parseId];
+export const CONVERSATION_ID: IdOption = ['--conversation-id <id>', 'the conversation', parseId];
 export const JSON_OUTPUT = ['--json', 'print JSON'] as const;
 
 export type ForApp = Record<'appId', string>;
 export type ForClient = Record<'appId' | 'clientId', string>;
+export type ForConversation = Record<'appId' | 'conversationId', string>;
 
-export function parseId(text: string): string {
+/** @param given the id that was given before, by the same option or another name of it. */
+export function parseId(text: string, given?: string): string {
   if (!isId(text)) throw new InvalidArgumentError(`It ${idFault(text)}.`);
+  if (given !== undefined && given !== text) {
+    throw new InvalidArgumentError(`It differs from "${given}", which is given, too.`);
+  }
   return text;
 }
 
@@ -20,6 +28,22 @@ export function parseId(text: string): string {
 export function unseenIn(text: string): string | undefined {
   const [unseen] = /(?! )[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]|^ | $/u.exec(text) ?? [];
   return unseen && `U+${unseen.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0') ?? ''}`;
+}
+
+/** Takes an id as an option, as every command does, or as an argument, as the command once did. */
+export function idOrArgument(command: Command, [flags, description, parse]: IdOption): Command {
+  const option = new Option(flags, `${description} (required)`).argParser(parse);
+  return command
+    .addOption(option)
+    .argument('[id]', `the same as ${option.long ?? ''}`, parse)
+    .hook('preAction', () => {
+      const name = option.attributeName();
+      const ids = new Set([command.getOptionValue(name), command.processedArgs[0]] as (string | undefined)[]);
+      ids.delete(undefined);
+      if (ids.size === 0) command.error(`error: required option '${flags}' not specified`);
+      if (ids.size > 1) command.error(`error: '${[...ids].join("' and '")}' are two ids, one is expected`);
+      command.setOptionValue(name, [...ids][0]);
+    });
 }
 
 export function parseText(text: string): string {
@@ -34,16 +58,22 @@ export const parseTime =
   (otherwise: string) =>
   (text: string): Date => {
     // Without an offset the text would be another time on another machine.
-    if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/.test(text) || !isRealTime(text)) {
+    const [, day = '', hour = ''] =
+      /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?)(?:Z|[+-]\d\d:\d\d)$/.exec(text) ?? [];
+    if (day === '') {
       throw new InvalidArgumentError('A time has the form 2027-01-31T22:00:00Z or 2027-01-31T22:00:00+08:00.');
+    }
+    if (!isDay(day)) throw new InvalidArgumentError(`There is no day ${day}.`);
+    if (Number.isNaN(Date.parse(text)) || hour >= '24') {
+      throw new InvalidArgumentError(`There is no time ${text.slice(11)}.`);
     }
     const time = new Date(text);
     if (time.getTime() < Date.now()) throw new InvalidArgumentError(`The time is past; ${otherwise}.`);
     return time;
   };
 
-/** Whether the day and the hour exist: JavaScript takes the 31st of February for the 3rd of March. */
-function isRealTime(text: string): boolean {
-  const local = Date.parse(`${text.replace(/(Z|[+-]\d\d:\d\d)$/, '')}Z`);
-  return !Number.isNaN(Date.parse(text)) && new Date(local).toISOString().startsWith(text.slice(0, 16));
+/** JavaScript takes the 31st of February for the 3rd of March. */
+function isDay(day: string): boolean {
+  const time = Date.parse(`${day}T00:00Z`);
+  return !Number.isNaN(time) && new Date(time).toISOString().startsWith(day);
 }

@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Help, type Option } from 'commander';
 import packageJson from '#package' with { type: 'json' };
 import { ProblemError } from '../problems/problem-error.js';
 import { appCommands } from './app/commands.js';
@@ -19,11 +19,14 @@ export function createProgram(io: Io): Command {
     .description(packageJson.description)
     .version(packageJson.version)
     .exitOverride()
-    .showHelpAfterError('(see --help)')
     .configureOutput({
       writeOut: (text) => io.streams.stdout.write(text),
       writeErr: (text) => io.streams.stderr.write(text),
-    });
+      // `run` reports every error.
+      outputError: () => undefined,
+    })
+    .configureHelp({ optionDescription })
+    .addHelpText('after', '\nIn a checkout: npx im-signature <command>. Help of a command: im-signature help app show');
   const subjects = [
     appCommands,
     identityCommands,
@@ -36,30 +39,73 @@ export function createProgram(io: Io): Command {
     databaseCommands,
   ];
   for (const addCommands of subjects) addCommands(program, io);
+  helpCommand(program);
   return program;
 }
 
-/** Runs a command line. @returns the exit code: 2 where it is called wrongly, 1 where it fails or finds something wrong. */
-export async function run(args: readonly string[], io: Io): Promise<0 | 1 | 2> {
+function optionDescription(option: Option): string {
+  const description = Help.prototype.optionDescription(option);
+  return option.mandatory ? `${description} (required)` : description;
+}
+
+/** Commander's own finds only commands of the first level. */
+function helpCommand(program: Command): void {
+  program
+    .command('help')
+    .summary('show the help of a command')
+    .description('show the help of a command, as --help does')
+    .argument('[command...]', 'its name, such as app show')
+    .action((names: string[]) => {
+      let shown = program;
+      for (const name of names) {
+        const found = shown.commands.find((command) => command.name() === name);
+        shown = found ?? shown.error(`error: unknown command '${name}'`);
+      }
+      shown.help();
+    });
+}
+
+/**
+ * Runs a command line.
+ *
+ * @returns the exit code: 0, or 2 where it is called wrongly, 1 where it fails or finds something wrong, 3 where it does a part of its work.
+ */
+export async function run(args: readonly string[], io: Io): Promise<0 | 1 | 2 | 3> {
+  const program = createProgram(io);
+  let called = program;
+  for (const group of [program, ...program.commands]) {
+    group.hook('preSubcommand', (_, command) => {
+      called = command;
+    });
+  }
   try {
-    await createProgram(io).parseAsync(args, { from: 'user' });
+    await program.parseAsync(args, { from: 'user' });
     return io.exitCode;
   } catch (error) {
-    // Commander has said what is wrong already, or has shown the help that was asked for.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    for (const line of await linesOf(error)) io.streams.stderr.write(`im-signature: ${line}\n`);
-    return error instanceof UsageError ? 2 : 1;
+    // The help or the version was asked for, or a group was called without a command; they are printed.
+    if (error instanceof CommanderError && ANSWERS.has(error.code)) return error.exitCode === 0 ? 0 : 2;
+    const isUsage = error instanceof CommanderError || error instanceof UsageError;
+    const lines = isUsage ? [usageLine(error, called)] : await linesOf(error);
+    // A summary says what its command does: "register an app".
+    const what = called.summary() || 'run the command';
+    for (const line of lines) io.streams.stderr.write(`im-signature: cannot ${what}: ${line}\n`);
+    return isUsage ? 2 : 1;
   }
 }
 
-/** One line for each thing that is wrong. */
+const ANSWERS = new Set(['commander.help', 'commander.helpDisplayed', 'commander.version']);
+
+function usageLine({ message }: Error, called: Command): string {
+  const reason = message.replace(/^error: |\.$/g, '').replace(/\s*\n\s*/g, ' ');
+  const names = [called.parent?.parent, called.parent, called].map((command) => command?.name());
+  return `${reason}; see "${names.filter((name) => name !== undefined).join(' ')} --help"`;
+}
+
+/** One line for each thing that is wrong: the reason, and what to do. */
 async function linesOf(error: unknown): Promise<string[]> {
   if (error instanceof Error && error.name === 'ExitPromptError') return ['cancelled; nothing was written'];
   if (error instanceof ProblemError) {
     return [`${error.message}${error.cause instanceof Error ? ` ${error.cause.message}` : ''}`];
-  }
-  if (error instanceof Error && error.name === 'TokenError') {
-    return [`the token does not pass: ${error.message}`];
   }
   const { startErrorLines } = await import('../operations/start-error.js');
   return startErrorLines(error);

@@ -3,7 +3,8 @@ import { faultsOf, requireRegistered } from '../../apps/app-report.js';
 import { masterKeyPurpose, seal } from '../../apps/sealing.js';
 import { withAdmin } from '../admin.js';
 import type { Io, OutputOptions } from '../io.js';
-import { APP_ID, type ForApp, JSON_OUTPUT, parseId, parseTime } from '../options.js';
+import { details, DATABASE, MIGRATIONS } from '../help.js';
+import { APP_ID, type ForApp, idOrArgument, JSON_OUTPUT, parseTime } from '../options.js';
 import { readSecrets } from '../prompt.js';
 import { type ChangeOptions, changeOptions, registrationOptions } from './options.js';
 import { register, set } from './register.js';
@@ -11,16 +12,28 @@ import { list, show } from './show.js';
 
 /** `app …`: writes migrations that register and change apps, and shows what is registered. */
 export function appCommands(program: Command, io: Io): void {
-  const app = program.command('app').description('register apps, change them, see them');
+  const app = program.command('app').description('register and change apps, by migrations that are reviewed; see them');
   const registering = app
     .command('register')
+    .summary('register an app')
     .description('write a migration that registers an app; the master key is asked for, or read from standard input')
     .requiredOption(...APP_ID)
+    .addHelpText(
+      'after',
+      details({
+        stdin:
+          'The master key, on a line; with --hmac-secret that secret, on a second line.\n' +
+          'On a terminal, each is asked for twice and not shown.',
+        reads: MIGRATIONS,
+        example: 'im-signature app register --app-id shop --name "My shop" --identity none',
+      }),
+    )
     .action((options: ChangeOptions) => register(io, options));
   for (const option of registrationOptions()) registering.addOption(option);
 
   app
     .command('rotate-key')
+    .summary('rotate the master key of an app')
     .description('write a migration that adds a version to the master key of an app')
     .requiredOption(...APP_ID)
     .option(
@@ -28,40 +41,65 @@ export function appCommands(program: Command, io: Io): void {
       'when the new key begins to sign, such as 2027-01-31T22:00:00Z',
       parseTime('without the option the key signs as soon as it is migrated'),
     )
+    .addHelpText(
+      'after',
+      details({
+        stdin: 'The new master key, on a line. On a terminal it is asked for twice and not shown.',
+        reads: MIGRATIONS,
+        example: 'im-signature app rotate-key --app-id shop',
+      }),
+    )
     .action((options: ForApp & { activeFrom?: Date }) => rotateKey(io, options));
 
   const setting = app
     .command('set')
+    .summary('change an app')
     .description('write a migration that changes an app')
     .requiredOption(...APP_ID)
+    .addHelpText(
+      'after',
+      details({
+        stdin: 'With --hmac-secret that secret, on a line. On a terminal it is asked for twice and not shown.',
+        reads: MIGRATIONS,
+        example: 'im-signature app set --app-id shop --membership where-registered',
+      }),
+    )
     .action((options: ChangeOptions) => set(io, options));
   for (const option of changeOptions()) setting.addOption(option);
 
   app
     .command('disable')
+    .summary('disable an app')
     .description('write a migration after which nothing is signed for an app')
     .requiredOption(...APP_ID)
+    .addHelpText('after', details({ reads: MIGRATIONS, example: 'im-signature app disable --app-id shop' }))
     .action((options: ForApp) => setDisabled(io, options, true));
   app
     .command('enable')
+    .summary('enable an app')
     .description('write a migration after which a disabled app is signed for again')
     .requiredOption(...APP_ID)
+    .addHelpText('after', details({ reads: MIGRATIONS, example: 'im-signature app enable --app-id shop' }))
     .action((options: ForApp) => setDisabled(io, options, false));
   app
     .command('list')
-    .description('all apps')
+    .summary('list the apps')
+    .description('list the apps: whether callers need a token, whether rules decide, and which key is in force')
     .option(...JSON_OUTPUT)
+    .addHelpText('after', details({ reads: DATABASE, example: 'im-signature app list' }))
     .action((options: OutputOptions) => list(io, options));
-  app
-    .command('show')
-    .description('an app, and when each version of its key is or was in force')
-    .argument('<id>', 'the app id', parseId)
+  idOrArgument(app.command('show'), APP_ID)
+    .summary('show an app')
+    .description('show an app, and when each version of its key is or was in force')
     .option(...JSON_OUTPUT)
-    .action((id: string, options: OutputOptions) => show(io, id, options));
+    .addHelpText('after', details({ reads: DATABASE, example: 'im-signature app show --app-id shop' }))
+    .action((_id, { appId, ...options }: OutputOptions & ForApp) => show(io, appId, options));
   app
     .command('check')
-    .description('whether every sealed key opens and every app has a key in force; exit code 1 if not')
+    .summary('check the keys of the apps')
+    .description('check that every sealed key opens and every app has a key in force; exit code 1 if not')
     .option(...JSON_OUTPUT)
+    .addHelpText('after', details({ reads: DATABASE, example: 'im-signature app check' }))
     .action((options: OutputOptions) => check(io, options));
 }
 

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { addBan, type Ban, listBans, removeBan } from '../../conversations/bans.js';
 import { withAdmin } from '../admin.js';
+import { DATABASE, details } from '../help.js';
 import type { Io, OutputOptions } from '../io.js';
 import { APP_ID, CLIENT_ID, type ForApp, type ForClient, JSON_OUTPUT, parseText, parseTime } from '../options.js';
 
@@ -12,6 +13,7 @@ export function banCommands(program: Command, io: Io): void {
   const ban = program.command('ban').description('ban clients from an app, at once and without a migration');
   ban
     .command('add')
+    .summary('ban a client')
     .description('ban a client: permanent unless --for or --until; replaces an existing ban')
     .requiredOption(...APP_ID)
     .requiredOption(...CLIENT_ID)
@@ -22,18 +24,32 @@ export function banCommands(program: Command, io: Io): void {
     )
     .option('--until <time>', 'when it ends, such as 2027-01-31T22:00:00Z', parseTime('"ban remove" ends a ban now'))
     .option('--reason <text>', 'for people; no client is told', parseText)
+    .addHelpText(
+      'after',
+      details({
+        reads: DATABASE,
+        example: 'im-signature ban add --app-id shop --client-id bob --for 1d --reason spam',
+      }),
+    )
     .action((options: BanOptions) => add(io, options));
   ban
     .command('remove')
+    .summary('lift a ban')
     .description('lift the ban of a client')
     .requiredOption(...APP_ID)
     .requiredOption(...CLIENT_ID)
+    .addHelpText(
+      'after',
+      details({ reads: DATABASE, example: 'im-signature ban remove --app-id shop --client-id bob' }),
+    )
     .action((options: ForClient) => remove(io, options));
   ban
     .command('list')
-    .description('all bans of an app, also those that are over')
+    .summary('list the bans of an app')
+    .description('list the bans of an app, also those that are over')
     .requiredOption(...APP_ID)
     .option(...JSON_OUTPUT)
+    .addHelpText('after', details({ reads: DATABASE, example: 'im-signature ban list --app-id shop' }))
     .action((options: OutputOptions & ForApp) => list(io, options));
 }
 

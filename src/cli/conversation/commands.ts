@@ -2,19 +2,22 @@ import type { Command } from 'commander';
 import { type ConversationSummary, summarise } from '../../conversations/conversation-summary.js';
 import type { Membership } from '../../conversations/decision.js';
 import { withAdmin } from '../admin.js';
+import { DATABASE, details } from '../help.js';
 import type { Io, OutputOptions } from '../io.js';
-import { APP_ID, type ForApp, JSON_OUTPUT, parseId } from '../options.js';
+import { APP_ID, CONVERSATION_ID, type ForConversation, idOrArgument, JSON_OUTPUT } from '../options.js';
 
 /** `conversation …`: what the platform's backend has written about a conversation. */
 export function conversationCommands(program: Command, io: Io): void {
   const conversation = program.command('conversation').description('see the rules of conversations');
-  conversation
-    .command('show')
-    .description('the rules of a conversation, its owners and managers, and how many members it has')
-    .argument('<id>', 'the conversation id', parseId)
-    .requiredOption(...APP_ID)
+  idOrArgument(conversation.command('show').requiredOption(...APP_ID), CONVERSATION_ID)
+    .summary('show a conversation')
+    .description('show the rules of a conversation, its owners and managers, and how many members it has')
     .option(...JSON_OUTPUT)
-    .action((id: string, options: OutputOptions & ForApp) => show(io, id, options));
+    .addHelpText(
+      'after',
+      details({ reads: DATABASE, example: 'im-signature conversation show --app-id shop --conversation-id c1' }),
+    )
+    .action((_id, options: OutputOptions & ForConversation) => show(io, options));
 }
 
 /** What the app's membership means for an unregistered conversation; see `decide`. */
@@ -24,7 +27,7 @@ const UNREGISTERED: Record<Membership, string> = {
   required: "the app's membership is required, so nobody may join, leave, invite or kick there",
 };
 
-async function show(io: Io, id: string, { appId, json }: OutputOptions & ForApp): Promise<void> {
+async function show(io: Io, { appId, conversationId: id, json }: OutputOptions & ForConversation): Promise<void> {
   await withAdmin(io, async ({ dataSource, apps }) => {
     const { membership } = await apps.require(appId);
     const summary = await summarise(dataSource, appId, id);

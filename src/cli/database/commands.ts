@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { details } from '../help.js';
 import type { Io } from '../io.js';
 
 /** `database …`: how to reach the database with other tools. */
@@ -6,7 +7,9 @@ export function databaseCommands(program: Command, io: Io): void {
   const database = program.command('database').description('how to reach the database with other tools');
   database
     .command('url')
+    .summary('print the URL of the database')
     .description('print the URL of the database, password included: psql "$(im-signature database url)"')
+    .addHelpText('after', details({ reads: ['DATABASE_URL', 'DATA_DIR'], example: 'im-signature database url' }))
     .action(() => url(io));
 }
 

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { idFault, isId } from '../../problems/ids.js';
 import { withAdmin } from '../admin.js';
+import { DATABASE, details } from '../help.js';
 import type { Io } from '../io.js';
 import { APP_ID, type ForApp } from '../options.js';
 import { readOnce } from '../prompt.js';
@@ -10,8 +11,17 @@ export function identityCommands(program: Command, io: Io): void {
   const identity = program.command('identity').description('try out how the tokens of an app are verified');
   identity
     .command('check')
-    .description('fetch the keys of an app, and say whether a token, asked for or from standard input, would pass')
+    .summary('verify a token')
+    .description('fetch the keys of an app, and say whether a token would pass, and why not')
     .requiredOption(...APP_ID)
+    .addHelpText(
+      'after',
+      details({
+        stdin: 'The token (a JWT), on a line. On a terminal it is asked for and not shown.',
+        reads: DATABASE,
+        example: 'im-signature identity check --app-id shop',
+      }),
+    )
     .action((options: ForApp) => check(io, options));
 }
 

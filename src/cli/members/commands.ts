@@ -4,8 +4,9 @@ import { summarise } from '../../conversations/conversation-summary.js';
 import { readMembers } from '../../conversations/members/export.js';
 import type { Format } from '../../conversations/members/parse.js';
 import { withAdmin } from '../admin.js';
+import { DATABASE, details } from '../help.js';
 import type { Io } from '../io.js';
-import { APP_ID, type ForApp, parseId, parseText } from '../options.js';
+import { APP_ID, CONVERSATION_ID, type ForApp, parseText } from '../options.js';
 import { importMembers, type ImportOptions } from './import.js';
 
 type ExportOptions = ForApp & { conversationId?: string; format: Format };
@@ -15,6 +16,7 @@ export function memberCommands(program: Command, io: Io): void {
   const members = program.command('members').description('import and export memberships in bulk');
   members
     .command('import')
+    .summary('import memberships')
     .description(
       'load memberships in one transaction: CSV, with a header that names conversation_id, client_id and, if given, role ' +
         '(default: member), or NDJSON with the same names; exit code 1 if lines were rejected, while the others are loaded. ' +
@@ -29,13 +31,23 @@ export function memberCommands(program: Command, io: Io): void {
         '(default: <file>.rejected.ndjson; for standard input members.rejected.ndjson)',
       parseText,
     )
+    .addHelpText(
+      'after',
+      details({
+        stdin: 'Where the file is "-": the memberships, in the format that --format names.',
+        reads: DATABASE,
+        example: 'im-signature members import --app-id shop members.csv',
+      }),
+    )
     .action((file: string, options: ImportOptions) => importMembers(io, file, options));
   members
     .command('export')
+    .summary('export memberships')
     .description('write memberships, by conversation and client, to standard output')
     .requiredOption(...APP_ID)
-    .option('--conversation-id <id>', 'only those in this conversation', parseId)
+    .option(CONVERSATION_ID[0], 'only those in this conversation', CONVERSATION_ID[2])
     .addOption(format('the format of the lines').default('csv'))
+    .addHelpText('after', details({ reads: DATABASE, example: 'im-signature members export --app-id shop' }))
     .action((options: ExportOptions) => exportMembers(io, options));
 }
 

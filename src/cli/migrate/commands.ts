@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { withDatabaseUrl } from '../admin.js';
+import { details, MIGRATIONS } from '../help.js';
 import type { Io, OutputOptions } from '../io.js';
 
 type MigrateOptions = OutputOptions & Partial<Record<'dryRun' | 'revert' | 'status', true>>;
@@ -8,6 +9,7 @@ type MigrateOptions = OutputOptions & Partial<Record<'dryRun' | 'revert' | 'stat
 export function migrateCommand(program: Command, io: Io): void {
   program
     .command('migrate')
+    .summary('migrate the database')
     .description(
       'apply the pending migrations, each in a transaction; processes that start together wait for the first',
     )
@@ -15,6 +17,7 @@ export function migrateCommand(program: Command, io: Io): void {
     .addOption(new Option('--revert', 'revert the one that was applied last').conflicts('status'))
     .option('--status', 'show which are applied')
     .option('--json', 'with --status: print JSON')
+    .addHelpText('after', details({ reads: MIGRATIONS, example: 'im-signature migrate --dry-run' }))
     .action((options: MigrateOptions) => run(io, options));
 }
 

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { newSecretsKey } from '../../config/secrets-key.js';
 import { withAdmin } from '../admin.js';
+import { details, MIGRATIONS } from '../help.js';
 import type { Io } from '../io.js';
 import { UsageError } from '../options.js';
 
@@ -11,15 +12,22 @@ export function secretsCommands(program: Command, io: Io): void {
   const secrets = program.command('secrets').description('the keys that seal the secrets in the database');
   secrets
     .command('new')
+    .summary('make a key')
     .description('print a fresh key for SECRETS_KEY')
+    .addHelpText('after', details({ example: 'im-signature secrets new' }))
     .action(() => {
       io.print(newSecretsKey());
     });
   secrets
     .command('reseal')
+    .summary('seal with another key')
     .description('write a migration that seals with one key all that another one sealed; SECRETS_KEY must hold both')
     .requiredOption('--from <key-id>', 'the id of the key to retire')
     .requiredOption('--to <key-id>', 'the id of the key that replaces it')
+    .addHelpText(
+      'after',
+      details({ reads: MIGRATIONS, example: 'im-signature secrets reseal --from default --to 2027' }),
+    )
     .action((options: ResealOptions) => reseal(io, options));
 }
 

@@ -1,14 +1,15 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { type Action, type ActionName, ACTIONS } from '../../signature/actions.js';
 import type { SignatureAnswer } from '../../signature/signature.service.js';
 import { withAdmin } from '../admin.js';
+import { DATABASE, details } from '../help.js';
 import type { Io } from '../io.js';
-import type { ForClient } from '../options.js';
+import { APP_ID, CLIENT_ID, CONVERSATION_ID, type ForClient } from '../options.js';
 
 /** Milliseconds. */
 const TIMEOUT = 10_000;
 
-type SignOptions = ForClient & Partial<Record<'conversionId' | 'members' | 'format', string>> & { explain?: true };
+type SignOptions = ForClient & Partial<Record<'conversationId' | 'members' | 'format', string>> & { explain?: true };
 
 /** `sign …`: a signature from the command line, for trying things out. All is checked but the caller's identity. */
 export function signCommands(program: Command, io: Io): void {
@@ -18,21 +19,33 @@ export function signCommands(program: Command, io: Io): void {
   for (const [name, action] of Object.entries(ACTIONS) as [ActionName, Action][]) {
     const command = signing
       .command(name)
-      .description(`sign "${name}"`)
-      .requiredOption('--app-id <id>', 'the app')
-      .requiredOption('--client-id <id>', 'the client');
-    if (action.conversation) command.requiredOption('--conversion-id <id>', 'the conversation');
-    if (action.members !== 'none') command.option('--members <ids>', 'sorted member ids, joined with ":"');
+      .summary(`sign "${name}"`)
+      .description(`sign "${name}", as GET /signature/${name}/… does`)
+      .requiredOption(...APP_ID)
+      .requiredOption(...CLIENT_ID);
+    const example = ['im-signature', 'sign', name, '--app-id', 'shop', '--client-id', 'alice'];
+    // The second name is the wire's.
+    if (action.conversation) {
+      const [flags, ...rest] = CONVERSATION_ID;
+      command.requiredOption(`--conversion-id, ${flags}`, ...rest);
+      example.push('--conversation-id', 'c1');
+    }
+    if (action.members !== 'none') {
+      const members = new Option('--members <ids>', 'sorted member ids, joined with ":"');
+      command.addOption(members.makeOptionMandatory(action.members === 'at least one'));
+      example.push('--members', 'bob:carol');
+    }
     command
       .option('--format <format>', 'sdk: integer milliseconds')
       .option('--explain', 'print the signed message, on a line before')
+      .addHelpText('after', details({ reads: DATABASE, example: example.join(' ') }))
       .action((options: SignOptions) => sign(io, name, options));
   }
 }
 
 async function sign(io: Io, name: ActionName, options: SignOptions): Promise<void> {
   const { parseSignatureRequest } = await import('../../signature/signature-request.js');
-  const { appId: app_id, clientId: client_id, conversionId: conversion_id, members: sorted_member_ids } = options;
+  const { appId: app_id, clientId: client_id, conversationId: conversion_id, members: sorted_member_ids } = options;
   const params = { app_id, client_id, conversion_id, sorted_member_ids };
   const request = parseSignatureRequest(name, params, { format: options.format });
   await withAdmin(io, async ({ dataSource, sealingKeys }) => {
