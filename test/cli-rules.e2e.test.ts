@@ -88,6 +88,10 @@ async function isAt(statement: RegExp, waitsFor: 'Lock' | 'Client', connections 
   await vi.waitUntil(waiting, { timeout: 50_000, interval: 10 });
 }
 
+const NOT_ENFORCED =
+  'warning: nothing of this is enforced: the membership of the app "off" is off; ' +
+  'switch it on with im-signature app set --app-id off --membership where-registered\n';
+
 it('the built command is executable, as npx requires', async () => {
   expect((await stat(MAIN)).mode & 0o111).toBe(0o111);
 });
@@ -129,14 +133,18 @@ describe('conversation show', () => {
     await database.query(`INSERT INTO conversations (app_id, conversation_id) VALUES ('off', 'there')`);
     const show = (id: string, app: string): string[] => ['conversation', 'show', id, '--app-id', app];
     const [required, near] = await Promise.all([fails(...show('c', 'shop')), fails(...show('c', 'near'))]);
-    const [off, there] = await Promise.all([fails(...show('c', 'off')), does(...show('there', 'off'))]);
+    const [off, there] = await Promise.all([fails(...show('c', 'off')), im(...show('there', 'off'))]);
+    const json = await im('conversation', 'show', '--conversation-id', 'there', '--app-id', 'off', '--json');
     const [unknown, bad] = await Promise.all([fails(...show('c', 'nobody')), im(...show('a:b', 'off'))]);
     expect(required).toContain('no conversation "c" is registered in the app "shop"');
     expect(required).toContain('is required, so nobody may join');
     expect(near).toContain('is where-registered, so no rules count in this conversation');
     expect(off).toContain('is off, so no rules count');
-    expect(there).toContain('these rules do not count');
-    expect(there).toContain('no owners and no managers');
+    expect(off).toContain('switch rules on with im-signature app set --app-id off --membership where-registered');
+    expect(there).toMatchObject({ code: 0, stderr: NOT_ENFORCED });
+    expect(there.stdout).toContain('no owners and no managers');
+    expect(json).toMatchObject({ code: 0, stderr: NOT_ENFORCED });
+    expect(JSON.parse(json.stdout)).toMatchObject({ conversation_id: 'there', membership: 'off' });
     expect(unknown).toContain('no app "nobody" is registered');
     expect(bad.code).toBe(2);
     expect(bad.stderr).toContain('contains ":"');
@@ -251,8 +259,12 @@ describe('members import', () => {
     await database.query(`INSERT INTO conversation_members VALUES ('shop', 'c2', 'dave', 'member')`);
 
     const { code, stdout, stderr } = await imports('bad.csv');
-    expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
-    expect(stdout).toBe('21 lines read: 3 added, 1 changed, 0 unchanged, 17 rejected (see bad.csv.rejected.ndjson)\n');
+    expect({ code, stderr }).toEqual({ code: 3, stderr: '' });
+    expect(stdout).toBe(
+      '21 lines read: 3 added, 1 changed, 0 unchanged, 17 rejected (see bad.csv.rejected.ndjson)\n' +
+        '1 lines rejected because their conversations are not registered: ' +
+        'register them first, or import these lines with --create-conversations\n',
+    );
     expect(await members()).toEqual([
       { conversation_id: 'c1', client_id: 'alice', role: 'owner' },
       { conversation_id: 'c1', client_id: 'bob "the", 店 \\N', role: 'member' },
@@ -304,7 +316,7 @@ describe('members import', () => {
       ['members', 'import', '--app-id', 'shop', '--format', 'ndjson', '-'],
       { input: text },
     );
-    expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
+    expect({ code, stderr }).toEqual({ code: 3, stderr: '' });
     expect(stdout).toBe('12 lines read: 2 added, 0 changed, 0 unchanged, 10 rejected (see members.rejected.ndjson)\n');
     const rejects = await takeRejects('members.rejected.ndjson');
     expect(rejects.map((reject) => reject.text)).toEqual(lines.slice(2).map(([line]) => line));
@@ -329,6 +341,46 @@ describe('members import', () => {
     );
   });
 
+  it('registers the conversations that are missing, if that is asked for, and leaves the others as they are', async () => {
+    await database.query(`UPDATE conversations SET join_rule = 'anyone' WHERE conversation_id = 'c1'`);
+    await file('new.csv', 'conversation_id,client_id\nnew,alice\nc1,alice\nnew,bob\nbad:id,bob\n');
+    const { code, stdout } = await imports('new.csv', '--create-conversations');
+    expect({ code, stdout }).toEqual({
+      code: 3,
+      stdout:
+        '4 lines read: 3 added, 0 changed, 0 unchanged, 1 rejected (see new.csv.rejected.ndjson)\n' +
+        '1 conversations registered, with the default rules\n',
+    });
+    await takeRejects('new.csv.rejected.ndjson');
+    expect(await database.query('SELECT conversation_id, join_rule FROM conversations ORDER BY 1')).toEqual([
+      { conversation_id: 'c1', join_rule: 'anyone' },
+      { conversation_id: 'c2', join_rule: 'invited' },
+      { conversation_id: 'new', join_rule: 'invited' },
+    ]);
+  });
+
+  it('of which all lines are rejected has exit code 1', async () => {
+    await file('all.csv', 'conversation_id,client_id\nnowhere,alice\n');
+    const { code, stdout } = await imports('all.csv');
+    expect(code).toBe(1);
+    expect(stdout).toContain('1 lines read: 0 added, 0 changed, 0 unchanged, 1 rejected (see all.csv.rejected.ndjson)');
+    await takeRejects('all.csv.rejected.ndjson');
+  });
+
+  it('says that nothing is enforced where the membership of the app is off, and how to change that', async () => {
+    await file('off.csv', 'conversation_id,client_id\nloaded,alice\n');
+    const { code, stdout, stderr } = await im(
+      'members',
+      'import',
+      '--app-id',
+      'off',
+      'off.csv',
+      '--create-conversations',
+    );
+    expect({ code, stderr }).toEqual({ code: 0, stderr: NOT_ENFORCED });
+    expect(stdout).toContain('1 lines read: 1 added');
+  });
+
   it('overwrites no existing file, not even the one it reads', async () => {
     const text = 'conversation_id,client_id\nnowhere,alice\nc1,alice\n';
     await file('kept.csv', text);
@@ -344,13 +396,13 @@ describe('members import', () => {
   it('refuses a file that it cannot read, and a header or a format it does not know', async () => {
     await file('odd.txt', 'conversation_id,client_id\n');
     await file('odd.csv', 'conversation_id,client\nc1,alice\n');
-    await file('empty.csv', '');
     expect((await imports('odd.txt')).code).toBe(2);
     const refused = (name: string, app = 'shop'): Promise<string> =>
       fails('members', 'import', '--app-id', app, '--format', 'csv', name);
-    const [odd, empty] = await Promise.all([refused('odd.csv'), refused('empty.csv')]);
-    expect(odd).toContain('the first line must be a header with conversation_id, client_id and, if given, role');
-    expect(empty).toContain('the first line must be a header');
+    expect(await refused('odd.csv')).toBe(
+      'im-signature: cannot import memberships: the header has the column "client" where client_id is expected; ' +
+        'begin the file with a header, such as conversation_id,client_id,role, in UTF-8; nothing was loaded',
+    );
     const [missing, aFolder] = await Promise.all([refused('missing.csv'), refused('.')]);
     expect(missing).toContain('missing.csv cannot be read (ENOENT)');
     expect(aFolder).toContain('. cannot be read (EISDIR)');
@@ -386,7 +438,7 @@ describe('members import', () => {
     await isAt(/^DELETE FROM conversations/, 'Lock');
     await joining.query('ROLLBACK');
     const { code, stdout } = await imported;
-    expect(code).toBe(1);
+    expect(code).toBe(3);
     expect(stdout).toContain('2 lines read: 1 added, 0 changed, 0 unchanged, 1 rejected');
     await tooLate;
     expect(await members()).toEqual([]);
@@ -412,6 +464,7 @@ describe('members import', () => {
       expect(told, program.stderr()).toMatch(reason);
       expect({ code, stdout: program.stdout() }).toEqual({ code: 1, stdout: '' });
       expect(await members()).toEqual([]);
+      expect(await database.query(`SELECT FROM conversations WHERE conversation_id = 'nowhere'`)).toEqual([]);
       expect(existsSync(join(folder, 'half.csv.rejected.ndjson'))).toBe(false);
     }
 
@@ -452,7 +505,7 @@ describe('members import', () => {
     it('when the disk is full before all rejected lines are written', async () => {
       await file('half.csv', `conversation_id,client_id\nc1,alice\n${'nowhere,alice\n'.repeat(2000)}`);
       // A limit on the size of a file stands in for a full disk.
-      const command = `ulimit -f 8; exec ${process.execPath} ${MAIN} members import --app-id shop half.csv`;
+      const command = `ulimit -f 8; exec ${process.execPath} ${MAIN} members import --app-id shop --create-conversations half.csv`;
       const program = runProgram('sh', ['-c', command], environment(), folder);
       await nothingWasLoaded(program, /half\.csv\.rejected\.ndjson, cannot be written \(EFBIG\)$/);
     });

@@ -4,6 +4,7 @@ import type { Membership } from '../../conversations/decision.js';
 import { withAdmin } from '../admin.js';
 import { DATABASE, details } from '../help.js';
 import type { Io, OutputOptions } from '../io.js';
+import { switchOn, warnIfNotEnforced } from '../membership.js';
 import { APP_ID, CONVERSATION_ID, type ForConversation, idOrArgument, JSON_OUTPUT } from '../options.js';
 
 /** `conversation …`: what the platform's backend has written about a conversation. */
@@ -27,23 +28,24 @@ const UNREGISTERED: Record<Membership, string> = {
   required: "the app's membership is required, so nobody may join, leave, invite or kick there",
 };
 
-async function show(io: Io, { appId, conversationId: id, json }: OutputOptions & ForConversation): Promise<void> {
+async function show(io: Io, { appId, conversationId, json }: OutputOptions & ForConversation): Promise<void> {
   await withAdmin(io, async ({ dataSource, apps }) => {
-    const { membership } = await apps.require(appId);
-    const summary = await summarise(dataSource, appId, id);
+    const app = await apps.require(appId);
+    const { membership } = app;
+    const summary = await summarise(dataSource, appId, conversationId);
     if (summary === undefined) {
-      throw new Error(`no conversation "${id}" is registered in the app "${appId}": ${UNREGISTERED[membership]}`);
+      const what = `no conversation "${conversationId}" is registered in the app "${appId}" (${UNREGISTERED[membership]})`;
+      const first = membership === 'off' ? `switch rules on with ${switchOn(appId)}, and ` : '';
+      throw new Error(`${what}; ${first}register it with a row in the table conversations`);
     }
     if (json) io.printJson({ ...summary, membership });
-    else print(io, summary, membership);
+    else print(io, summary);
+    warnIfNotEnforced(io, app);
   });
 }
 
-function print(io: Io, { above_members: listed, ...rules }: ConversationSummary, membership: Membership): void {
+function print(io: Io, { above_members: listed, ...rules }: ConversationSummary): void {
   io.printTable([rules], {}, (row) => ({ ...row, member_limit: row.member_limit ?? 'none' }));
-  if (membership === 'off') {
-    io.print(io.warning("the app's membership is off: these rules do not count, until it is set to something else"));
-  }
   if (listed.length === 0) {
     io.print('no owners and no managers');
     return;

@@ -19,12 +19,14 @@ export function memberCommands(program: Command, io: Io): void {
     .summary('import memberships')
     .description(
       'load memberships in one transaction: CSV, with a header that names conversation_id, client_id and, if given, role ' +
-        '(default: member), or NDJSON with the same names; exit code 1 if lines were rejected, while the others are loaded. ' +
-        'Of lines about the same membership the first counts',
+        '(default: member), or NDJSON with the same names. Conversations must be registered first, or ' +
+        '--create-conversations given. Of lines about the same membership the first counts. Exit code 3 if some lines were ' +
+        'rejected and the others loaded, 1 if nothing was loaded',
     )
     .argument('<file>', 'the file; - for standard input', parseText)
     .requiredOption(...APP_ID)
     .addOption(format('needed where the file is not called .csv, .ndjson or .jsonl'))
+    .option('--create-conversations', 'register conversations that are not registered, with the default rules')
     .option(
       '--rejects <file>',
       'the file that is made, never overwritten, for lines that are not loaded, with their numbers and the reasons ' +

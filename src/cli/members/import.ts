@@ -6,33 +6,39 @@ import { type Counts, loadMembers } from '../../conversations/members/import.js'
 import type { Format } from '../../conversations/members/parse.js';
 import { withAdmin } from '../admin.js';
 import type { Io } from '../io.js';
+import { warnIfNotEnforced } from '../membership.js';
 import { type ForApp, UsageError } from '../options.js';
 import { showProgress } from './progress.js';
 import { RejectsFile } from './rejects-file.js';
 
-export type ImportOptions = ForApp & { format?: Format; rejects?: string };
+export type ImportOptions = ForApp & { format?: Format; rejects?: string; createConversations?: boolean };
 
 const STANDARD_INPUT = '-';
 const FORMATS: Readonly<Record<string, Format>> = { '.csv': 'csv', '.ndjson': 'ndjson', '.jsonl': 'ndjson' };
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-export async function importMembers(io: Io, file: string, { appId, ...options }: ImportOptions): Promise<void> {
+export async function importMembers(
+  io: Io,
+  file: string,
+  { appId, createConversations = false, ...options }: ImportOptions,
+): Promise<void> {
   const format = options.format ?? FORMATS[extname(file).toLowerCase()];
-  if (format === undefined) throw new UsageError('the name of the file does not say its format: give --format');
+  if (format === undefined) throw new UsageError('the name of the file does not say its format; give --format');
   const size = sizeOf(file);
   const defaultRejects = file === STANDARD_INPUT ? 'members.rejected.ndjson' : `${file}.rejected.ndjson`;
   const rejects = new RejectsFile(options.rejects ?? defaultRejects);
   await withAdmin(io, async ({ apps, dataSource, withOwnConnection }) => {
-    await apps.require(appId);
+    const app = await apps.require(appId);
     const { end, ...progress } = await showProgress(io, size);
     const counts = await interruptible((signal) =>
       withOwnConnection(async (client) => {
         await cancelOnAbort(client, dataSource, signal);
         const input = file === STANDARD_INPUT ? io.streams.stdin : createReadStream(file);
-        return loadMembers(client, { appId, input, format, rejects, signal, ...progress });
+        return loadMembers(client, { appId, input, format, createConversations, rejects, signal, ...progress });
       }),
     ).finally(end);
-    report(io, counts, rejects.path);
+    report(io, counts, rejects.path, createConversations);
+    warnIfNotEnforced(io, app);
   });
 }
 
@@ -72,9 +78,15 @@ function sizeOf(file: string): number | undefined {
   }
 }
 
-function report(io: Io, { read, added, changed, unchanged, rejected }: Counts, rejects: string): void {
-  const counts = `${read} lines read: ${added} added, ${changed} changed, ${unchanged} unchanged, ${rejected} rejected`;
-  if (rejected === 0) io.printSuccess(counts);
-  else io.print(io.warning(`${counts} (see ${rejects})`));
-  io.exitCode = rejected === 0 ? 0 : 1;
+function report(io: Io, counts: Counts, rejects: string, createConversations: boolean): void {
+  const { read, added, changed, unchanged, rejected, unregistered, created } = counts;
+  const summary = `${read} lines read: ${added} added, ${changed} changed, ${unchanged} unchanged, ${rejected} rejected`;
+  if (rejected === 0) io.printSuccess(summary);
+  else io.print(io.warning(`${summary} (see ${rejects})`));
+  if (created > 0) io.print(`${created} conversations registered, with the default rules`);
+  if (unregistered > 0 && !createConversations) {
+    const hint = 'register them first, or import these lines with --create-conversations';
+    io.print(`${unregistered} lines rejected because their conversations are not registered: ${hint}`);
+  }
+  if (rejected > 0) io.exitCode = rejected === read ? 1 : 3;
 }

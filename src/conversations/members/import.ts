@@ -1,11 +1,16 @@
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Client, QueryResultRow } from 'pg';
+import type { Client, QueryResult, QueryResultRow } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import { type Format, type Line, type Membership, NOT_UTF8, type ParsedLine, parseMembers } from './parse.js';
 
-/** How many lines of the file were read, and what became of them. */
-export type Counts = Readonly<Record<'read' | 'added' | 'changed' | 'unchanged' | 'rejected', number>>;
+/**
+ * How many lines of the file were read, and what became of them. `unregistered`: of the rejected ones, those whose conversation is
+ * not registered; `created`: the conversations that were.
+ */
+export type Counts = Readonly<
+  Record<'read' | 'added' | 'changed' | 'unchanged' | 'rejected' | 'unregistered' | 'created', number>
+>;
 
 /** Where rejected lines go. */
 export interface Rejects {
@@ -20,6 +25,8 @@ export interface ImportJob {
   /** `bytesRead`: so far, as files and sockets count. */
   readonly input: Readable & { readonly bytesRead?: number };
   readonly format: Format;
+  /** Whether to register the conversations that are not, with the rules that the table gives them. */
+  readonly createConversations: boolean;
   readonly rejects: Rejects;
   readonly signal: AbortSignal;
   /** @param bytes that were read so far. */
@@ -33,6 +40,13 @@ const LINES = `
   CREATE TEMPORARY TABLE import_lines (
     line bigint NOT NULL, conversation_id text, client_id text, role text, reason text, source text NOT NULL
   ) ON COMMIT DROP`;
+
+const CREATE_CONVERSATIONS = `
+  INSERT INTO conversations (app_id, conversation_id)
+  SELECT DISTINCT $1, conversation_id COLLATE "C" AS id FROM import_lines WHERE reason IS NULL
+  -- Against deadlocks: concurrent imports lock rows in the same order.
+  ORDER BY id
+  ON CONFLICT DO NOTHING`;
 
 /** Waits for deletions of conversations in progress, and lets none begin before the import ends. */
 const REJECT_UNKNOWN = `
@@ -110,10 +124,10 @@ export async function loadMembers(client: Client, job: ImportJob): Promise<Count
 }
 
 async function load(client: Client, job: ImportJob): Promise<Counts> {
-  const { appId, input, format, rejects, signal, onRead, onPhase } = job;
-  const run = async <Row extends QueryResultRow>(sql: string, values: unknown[] = []): Promise<Row[]> => {
+  const { appId, input, format, createConversations, rejects, signal, onRead, onPhase } = job;
+  const run = async <Row extends QueryResultRow>(sql: string, values: unknown[] = []): Promise<QueryResult<Row>> => {
     signal.throwIfAborted();
-    return (await client.query<Row>(sql, values)).rows;
+    return client.query<Row>(sql, values);
   };
   await run(LINES);
   let read = 0;
@@ -129,17 +143,18 @@ async function load(client: Client, job: ImportJob): Promise<Counts> {
   onPhase('checking');
   // Without statistics PostgreSQL would plan for a small table.
   await run('ANALYZE import_lines');
-  await run(REJECT_UNKNOWN, [appId]);
+  const created = createConversations ? (await run(CREATE_CONVERSATIONS, [appId])).rowCount : 0;
+  const unregistered = (await run(REJECT_UNKNOWN, [appId])).rowCount;
   await run(REJECT_REPEATED);
   onPhase('writing');
-  const [written] = await run<{ added: number; changed: number; wanted: number }>(WRITE, [appId]);
-  const { added, changed, wanted } = written ?? { added: 0, changed: 0, wanted: 0 };
+  const written = await run<{ added: number; changed: number; wanted: number }>(WRITE, [appId]);
+  const { added, changed, wanted } = written.rows[0] ?? { added: 0, changed: 0, wanted: 0 };
 
   await run(REJECTED);
   let rejected = 0;
   async function* rejectedLines(): AsyncGenerator<string> {
     for (;;) {
-      const some = await run<{ reject: string }>('FETCH 100 FROM rejected');
+      const { rows: some } = await run<{ reject: string }>('FETCH 100 FROM rejected');
       if (some.length === 0) return;
       rejected += some.length;
       yield some.map(({ reject }) => `${reject}\n`).join('');
@@ -148,7 +163,8 @@ async function load(client: Client, job: ImportJob): Promise<Counts> {
   await rejects.write(rejectedLines());
   // No line may be lost, whatever the reason.
   if (read !== wanted + rejected) throw new Error(`${read} lines were read, ${wanted + rejected} accounted for`);
-  return { read, added, changed, unchanged: wanted - added - changed, rejected };
+  const unchanged = wanted - added - changed;
+  return { read, added, changed, unchanged, rejected, unregistered: unregistered ?? 0, created: created ?? 0 };
 }
 
 /** A line as a row of `import_lines`, in the CSV of COPY. */

@@ -34,7 +34,15 @@ export interface ParsedLine {
 
 type ParseLines = (lines: readonly Buffer[]) => (Membership | string)[];
 
-const FIELDS: readonly string[] = ['conversation_id', 'client_id', 'role'];
+const REQUIRED: readonly string[] = ['conversation_id', 'client_id'];
+const FIELDS: readonly string[] = [...REQUIRED, 'role'];
+/** Characters of a wrong column's name that an error shows. */
+const MAX_NAME_SHOWN = 64;
+/** What spreadsheets write instead of commas. */
+const SEPARATORS = [
+  [';', '";"'],
+  ['\t', 'tabs'],
+] as const;
 const ROLES: ReadonlySet<unknown> = new Set<Role>(['owner', 'manager', 'member']);
 
 /**
@@ -55,11 +63,9 @@ export async function* parseMembers(format: Format, file: AsyncIterable<Buffer>)
 /** A parser for the lines below a CSV header. */
 function csvParser(line: Line | undefined): ParseLines {
   const header = (line && recordsOf([line.bytes])?.[0]) ?? [];
-  const isHeader = header.every((name, i) => FIELDS.includes(name) && header.indexOf(name) === i);
-  if (!isHeader || !header.includes('conversation_id') || !header.includes('client_id')) {
-    throw new Error(
-      'the first line must be a header with conversation_id, client_id and, if given, role: UTF-8, separated by commas',
-    );
+  const fault = faultOfHeader(line, header);
+  if (fault !== undefined) {
+    throw new Error(`${fault}; begin the file with a header, such as conversation_id,client_id,role, in UTF-8`);
   }
   return (lines) => {
     // It is faster to parse all lines together; where the quotes of one are wrong, each is parsed alone.
@@ -72,6 +78,26 @@ function csvParser(line: Line | undefined): ParseLines {
       return membershipOf(Object.fromEntries(given) as Partial<Record<string, string>>);
     });
   };
+}
+
+/** @param names the columns; empty where they cannot be told apart. */
+function faultOfHeader(line: Line | undefined, names: readonly string[]): string | undefined {
+  if (line === undefined) return 'the file is empty';
+  if (line.fault !== undefined) return `the first line ${line.fault}`;
+  const text = line.bytes.toString();
+  const missing = REQUIRED.find((name) => !names.includes(name));
+  const unknown = names.length === 0 ? text : names.find((name) => !FIELDS.includes(name));
+  if (unknown !== undefined) {
+    const isSeparatedBy = (separator: string) =>
+      text.split(separator).filter((name) => FIELDS.includes(name.replaceAll('"', ''))).length > 1;
+    const [, separator] = SEPARATORS.find(([character]) => isSeparatedBy(character)) ?? [];
+    const found = `the header has the column ${JSON.stringify(unknown.slice(0, MAX_NAME_SHOWN))}`;
+    const guess = separator === undefined ? '' : `: it seems to be separated by ${separator}, not by commas`;
+    return missing === undefined ? `${found}, which is unknown` : `${found} where ${missing} is expected${guess}`;
+  }
+  if (missing !== undefined) return `the header has no column ${missing}`;
+  const repeated = names.find((name, i) => names.indexOf(name) !== i);
+  return repeated === undefined ? undefined : `the header has two columns ${repeated}`;
 }
 
 /** The fields of each line; undefined: a quote is wrong, and may have joined several lines into one record. */

@@ -66,6 +66,24 @@ describe('a file of memberships', () => {
     expect(second).toMatchObject({ line: { number: 3 }, parsed: { client_id: 'a' } });
   });
 
+  it.each([
+    ['', /^the file is empty; begin the file with a header, such as conversation_id,client_id,role, in UTF-8$/],
+    ['\nconversation_id,client_id\n', /^the first line is empty;/],
+    ['c1,alice\n', /^the header has the column "c1" where conversation_id is expected;/],
+    ['conversation_id,clientId,role\n', /^the header has the column "clientId" where client_id is expected;/],
+    ['conversation_id,client_id,rank\n', /^the header has the column "rank", which is unknown;/],
+    ['conversation_id,role\n', /^the header has no column client_id;/],
+    ['role,conversation_id,client_id,role\n', /^the header has two columns role;/],
+    [
+      'conversation_id;client_id\n',
+      /"conversation_id;client_id" where .+: it seems to be separated by ";", not by commas;/,
+    ],
+    ['"client_id"\t"conversation_id"\n', /: it seems to be separated by tabs, not by commas;/],
+    [`${'x'.repeat(100)},client_id\n`, /^the header has the column "x{64}" where/],
+  ])('that begins with %j is refused with its fault', async (file, fault) => {
+    await expect(parse(file, 1000)).rejects.toThrow(fault);
+  });
+
   it('whose quote is never closed has one line that is wrong', async () => {
     const rest = Array.from({ length: 2000 }, (_, i) => `c,client-${i},member`);
     const [first, ...others] = await parse([HEADER, 'c,"open,member', ...rest].join('\n'), 4096);
