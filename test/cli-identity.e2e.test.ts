@@ -143,7 +143,7 @@ describe('an app that asks for tokens', () => {
     await admin.does(['app', 'set', '--app-id', 'shop', '--identity', 'none']);
     await apply();
     expect(await identities()).toEqual([]);
-    expect(await admin.does(['app', 'list'])).toContain('none: open to everyone');
+    expect(await admin.does(['app', 'list'])).toContain('none: open');
     await admin.does(['migrate', '--revert']);
     expect(await identities()).toHaveLength(1);
   });

@@ -96,6 +96,19 @@ it('the built command is executable, as npx requires', async () => {
   expect((await stat(MAIN)).mode & 0o111).toBe(0o111);
 });
 
+it('app list fits 100 columns with the ids and names that apps have', async () => {
+  const id = 'BxK8fkp2qkGwxyzlOKDiM0mh';
+  await database.query(
+    `INSERT INTO apps (app_id, name, identity, membership, disabled)
+     VALUES ($1, 'A messenger for shops, staging', 'none', 'where-registered', true)`,
+    [id],
+  );
+  const lines = (await does('app', 'list')).split('\n');
+  expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(100);
+  expect(lines).toContainEqual(expect.stringMatching(/^BxK8\w+ │ A .+ │ none: open │ where-registered │ disabled$/));
+  await database.query('DELETE FROM apps WHERE app_id = $1', [id]);
+});
+
 describe('conversation show', () => {
   it('shows the rules, the first 100 owners and managers, and the numbers of members, owners and managers', async () => {
     await database.query(`INSERT INTO conversations VALUES ('shop', 'big', 'anyone', 'manager', 'owner', 200000)`);
@@ -183,6 +196,7 @@ describe('bans', () => {
       does('ban', 'list', '--app-id', 'shop'),
       does('ban', 'list', '--app-id', 'shop', '--json'),
     ]);
+    expect(text).toMatch(/^client_id +│ state +│ banned_until +│ time +│ reason/);
     expect(text).toMatch(/over +│ over +│ \S+Z │ since 1 h 30 min/);
     expect(text).toMatch(/soon +│ in force +│ \S+Z │ (10 d|9 d 23 h) left/);
     expect(text).not.toContain('\u001b');

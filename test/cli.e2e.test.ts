@@ -106,7 +106,8 @@ describe('an app, from its registration to its end', () => {
     expect(shown).toMatchObject({ app_id: 'shop/1', name: `"O'Neill's" 店`, identity: 'none', key_in_force: 2 });
     expect(shown.keys.map(({ state }) => state)).toEqual(['past', 'in force']);
     expect(await admin.does(['app', 'show', 'shop/1'])).toContain('in force');
-    expect(await admin.does(['app', 'list'])).toContain('none: open to everyone');
+    expect(await admin.does(['app', 'show', 'shop/1'])).toContain('none: open to everyone');
+    expect(await admin.does(['app', 'list'])).toContain('none: open');
     expect(await admin.does(['app', 'check'])).toBe('every sealed key opens, and every app has a key in force\n');
   });
 

@@ -8,6 +8,14 @@ type Streams = Readonly<{ stdin: Tty<Readable>; stdout: Tty<Writable>; stderr: T
 /** `json`: print JSON for scripts instead of text for people. */
 export type OutputOptions = Partial<Record<'json', true>>;
 
+/** Lines between columns and below the names, none around. */
+const TABLE_LINES = {
+  ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '' },
+  ...{ bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '' },
+  ...{ left: '', 'left-mid': '', right: '', 'right-mid': '' },
+  ...{ middle: ' │ ', 'mid-mid': '─┼─' },
+};
+
 type Cell = string | number | boolean | null | undefined;
 
 /** What a command reads and writes: the process's own streams and environment, or those of a test. */
@@ -61,7 +69,8 @@ export class Io {
       return;
     }
     const head = first.map(([name]) => this.colour('bold', name));
-    const table = new Table({ head, style: { head: [], border: [], compact: true } });
+    const style = { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 0 };
+    const table = new Table({ head, style, chars: TABLE_LINES });
     for (const row of [first, ...others]) table.push(row.map(([, value]) => this.cell(value)));
     this.print(table.toString());
   }

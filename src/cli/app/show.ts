@@ -11,7 +11,13 @@ type AppSummary = Readonly<Record<string, string | number | boolean | null>>;
 export async function list(io: Io, options: OutputOptions): Promise<void> {
   await withAdmin(io, async (admin) => {
     const summaries = (await admin.apps.all()).map((app) => summaryOf(admin, app));
-    printSummaries(io, summaries, options);
+    io.printTable(summaries, options, ({ app_id, name, identity, membership, disabled, key_in_force }) => ({
+      app_id,
+      name,
+      identity: identity === 'none' ? io.warning('none: open') : identity,
+      membership,
+      key: disabled ? io.warning('disabled') : (key_in_force ?? io.warning('none')),
+    }));
   });
 }
 
@@ -25,7 +31,11 @@ export async function show(io: Io, id: string, options: OutputOptions): Promise<
       io.printJson({ ...summary, keys, tokens });
       return;
     }
-    printSummaries(io, [summary], options);
+    io.printTable([summary], options, (row) => ({
+      ...row,
+      identity: row.identity === 'none' ? io.warning('none: open to everyone') : row.identity,
+      key_in_force: row.key_in_force ?? io.warning('none'),
+    }));
     io.printTable(keys);
     if (tokens !== null) io.printTable([tokens]);
   });
@@ -35,14 +45,6 @@ export async function show(io: Io, id: string, options: OutputOptions): Promise<
 function summaryOf({ apps }: Admin, app: App): AppSummary {
   const key_in_force = keyInForce(app.masterKeys, Date.now())?.version ?? null;
   return { ...(apps.appRow(app) as AppSummary), key_in_force };
-}
-
-function printSummaries(io: Io, apps: readonly AppSummary[], options: OutputOptions): void {
-  io.printTable(apps, options, (app) => ({
-    ...app,
-    identity: app.identity === 'none' ? io.warning('none: open to everyone') : app.identity,
-    key_in_force: app.key_in_force ?? io.warning('none'),
-  }));
 }
 
 /** How an app's tokens are verified, without the secret. */
