@@ -83,10 +83,10 @@ describe('an app that asks for tokens', () => {
     const good = await token("https://o'neill.example", '1h');
     expect(await admin.does(check, { input: good })).toMatch(/^The token passes: it is client "alice", until 20/);
     expect(await admin.fails(check, { input: await token('https://evil.example', '1h') })).toBe(
-      'im-signature: cannot verify a token: unexpected "iss" claim value',
+      'im-signature: cannot verify a token: unexpected "iss" claim value; "im-signature app show" shows what the app\'s tokens must have',
     );
-    expect(await admin.fails(check, { input: await token("https://o'neill.example", '-1h') })).toMatch(/has expired$/);
-    expect(await admin.fails(check, { input: `${good.slice(0, -4)}AAAA` })).toMatch(/signature verification failed$/);
+    expect(await admin.fails(check, { input: await token("https://o'neill.example", '-1h') })).toMatch(/has expired;/);
+    expect(await admin.fails(check, { input: `${good.slice(0, -4)}AAAA` })).toMatch(/signature verification failed;/);
     expect(admin.said()).not.toContain(good.split('.')[2]);
   });
 

@@ -401,7 +401,7 @@ describe('members import', () => {
     for (const rejects of ['kept.csv', './kept.csv']) {
       const { code, stderr } = await imports('kept.csv', '--rejects', rejects);
       expect(code).toBe(1);
-      expect(stderr).toMatch(/cannot be written \(it exists already: move it away/);
+      expect(stderr).toMatch(/kept\.csv exists already; move it away/);
     }
     expect(await readFile(join(folder, 'kept.csv'), 'utf8')).toBe(text);
     expect(await members()).toEqual([]);
@@ -421,7 +421,9 @@ describe('members import', () => {
     expect(missing).toContain('missing.csv cannot be read (ENOENT)');
     expect(aFolder).toContain('. cannot be read (EISDIR)');
     const nowhere = await fails('members', 'import', '--app-id', 'nobody', 'odd.csv', '--rejects', 'no/where');
-    expect(nowhere, 'before it looks for the app').toContain('no/where, cannot be written (ENOENT)');
+    expect(nowhere, 'before it looks for the app').toContain(
+      'the rejected lines cannot be written to no/where (ENOENT); name another with --rejects',
+    );
     expect(await refused('odd.csv', 'nobody')).toContain('no app "nobody"');
   });
 
@@ -521,7 +523,7 @@ describe('members import', () => {
       // A limit on the size of a file stands in for a full disk.
       const command = `ulimit -f 8; exec ${process.execPath} ${MAIN} members import --app-id shop --create-conversations half.csv`;
       const program = runProgram('sh', ['-c', command], environment(), folder);
-      await nothingWasLoaded(program, /half\.csv\.rejected\.ndjson, cannot be written \(EFBIG\)$/);
+      await nothingWasLoaded(program, /cannot be written to half\.csv\.rejected\.ndjson \(EFBIG\)/);
     });
   });
 });
@@ -591,7 +593,7 @@ describe('members export', () => {
     expect(await stopped.ends()).toBe(0);
     expect(stopped.stderr()).toBe('');
     expect(await full.ends()).toBe(1);
-    expect(full.stderr()).toBe('im-signature: the output cannot be written (ENOSPC)\n');
+    expect(full.stderr()).toBe('im-signature: cannot write the output: ENOSPC\n');
   });
 });
 

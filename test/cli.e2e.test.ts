@@ -116,7 +116,7 @@ describe('an app, from its registration to its end', () => {
     const before = await row();
     await admin.does(['app', 'set', '--app-id', 'shop/1', '--name', 'Shop', '--max-members', '3']);
     expect(await admin.fails(['app', 'disable', '--app-id', 'shop/1'])).toMatch(
-      /: \d+-set-app-shop-1\.mjs about this app is not applied yet: first run "npm run migrate"/,
+      /: \d+-set-app-shop-1\.mjs about this app is not applied yet; first run "im-signature migrate"/,
     );
     await admin.does(['migrate']);
     expect(await admin.fails(['app', 'set', '--app-id', 'shop/1', '--max-members', '3'])).toContain(
@@ -223,26 +223,26 @@ describe('a command that cannot do what it should', () => {
     ],
     ['an app that does not exist', ['app', 'set', '--app-id', 'x', '--name', 'y'], '', /no app "x" is registered/],
     ['an app that does not exist', ['app', 'rotate-key', '--app-id', 'x'], 'key', /no app "x" is registered/],
-    ['a key of zero length', REGISTER, '', /the master key is empty$/],
-    ['a key that is only a line break', REGISTER, '\n', /the master key is empty$/],
+    ['a key of zero length', REGISTER, '', /the master key is empty;/],
+    ['a key that is only a line break', REGISTER, '\n', /the master key is empty;/],
     ['a key of two lines', REGISTER, 'a\nb\n', /standard input: expected 1 line\(s\) \(master key\), got 2$/],
     [
       'a key with an invisible space',
       REGISTER,
       'key\u200b\n',
-      /the master key contains an invisible character \(U\+200B\)$/,
+      /the master key contains an invisible character \(U\+200B\); take it out$/,
     ],
     [
       'a key with a no-break space',
       REGISTER,
       'my\u00a0key\n',
-      /the master key contains an invisible character \(U\+00A0\)$/,
+      /the master key contains an invisible character \(U\+00A0\); take it out$/,
     ],
-    ['a key with a byte order mark within', REGISTER, 'a\ufeffb\n', /an invisible character \(U\+FEFF\)$/],
-    ['a key with a variation selector', REGISTER, 'key\ufe0f\n', /an invisible character \(U\+FE0F\)$/],
-    ['a key with a space at its end', REGISTER, 'key \n', /an invisible character \(U\+0020\)$/],
-    ['a key with a control character', REGISTER, 'a\tb\n', /an invisible character \(U\+0009\)$/],
-    ['a key that is not UTF-8', REGISTER, Buffer.from([0x61, 0xff]), /the master key is not UTF-8$/],
+    ['a key with a byte order mark within', REGISTER, 'a\ufeffb\n', /an invisible character \(U\+FEFF\); take it out$/],
+    ['a key with a variation selector', REGISTER, 'key\ufe0f\n', /an invisible character \(U\+FE0F\); take it out$/],
+    ['a key with a space at its end', REGISTER, 'key \n', /an invisible character \(U\+0020\); take it out$/],
+    ['a key with a control character', REGISTER, 'a\tb\n', /an invisible character \(U\+0009\); take it out$/],
+    ['a key that is not UTF-8', REGISTER, Buffer.from([0x61, 0xff]), /the master key is not UTF-8;/],
     ['a client that is banned', ['sign', 'login', '--app-id', 'there', '--client-id', 'banned'], '', /client_banned/],
     [
       'an app without a key',
@@ -405,7 +405,7 @@ describe('the hidden prompt', () => {
   it('refuses a key typed twice differently', async () => {
     const { code, screen } = await type(`${FIRST_KEY}\r`, `${SECOND_KEY}\r`);
     expect(code).toBe(1);
-    expect(screen).toContain('im-signature: cannot register an app: the two are not the same: start again');
+    expect(screen).toContain('im-signature: cannot register an app: the two are not the same; start again');
     expect((await admin.written()).size).toBe(0);
   });
 

@@ -217,7 +217,9 @@ describe('with a DATABASE_URL', () => {
     const built = await readdir(join(DIST, 'migrations'));
     const all = built.filter((name) => name.endsWith('.js')).length;
     expect(early.stderr()).toMatch(
-      new RegExp(`^im-signature did not start\\. the database lacks ${all} migration\\(s\\), .*npm run migrate"\\n$`),
+      new RegExp(
+        `^im-signature did not start\\. the database lacks ${all} migration\\(s\\), .*im-signature migrate"\\n$`,
+      ),
     );
 
     const migration = run(CLI, settings, ['migrate']);

@@ -118,7 +118,7 @@ export class AppRegistrations {
     const pending = await firstUnapplied(this.folder, await appliedMigrations(this.dataSource), appId);
     if (pending === undefined) return;
     const about = appId === undefined ? '' : ' about this app';
-    throw new Error(`${pending}${about} is not applied yet: first run "npm run migrate", or remove it`);
+    throw new Error(`${pending}${about} is not applied yet; first run "im-signature migrate", or remove it`);
   }
 
   private async write(make: () => Promise<NewRegistration>): Promise<string> {

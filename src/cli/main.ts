@@ -5,7 +5,7 @@ import { run } from './program.js';
 // A reader that closes the pipe early, as head(1) does, does not fail the command.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') return;
-  process.stderr.write(`im-signature: the output cannot be written (${error.code ?? error.message})\n`);
+  process.stderr.write(`im-signature: cannot write the output: ${error.code ?? error.message}\n`);
   process.exitCode = 1;
 });
 

@@ -1,6 +1,5 @@
 import { Command, CommanderError, Help, type Option } from 'commander';
 import packageJson from '#package' with { type: 'json' };
-import { ProblemError } from '../problems/problem-error.js';
 import { appCommands } from './app/commands.js';
 import { banCommands } from './ban/commands.js';
 import { conversationCommands } from './conversation/commands.js';
@@ -26,7 +25,10 @@ export function createProgram(io: Io): Command {
       outputError: () => undefined,
     })
     .configureHelp({ optionDescription })
-    .addHelpText('after', '\nIn a checkout: npx im-signature <command>. Help of a command: im-signature help app show');
+    .addHelpText(
+      'after',
+      '\nHelp of a command, with an example: im-signature help app show\nIn a checkout, type npx im-signature.',
+    );
   const subjects = [
     appCommands,
     identityCommands,
@@ -104,9 +106,6 @@ function usageLine({ message }: Error, called: Command): string {
 /** One line for each thing that is wrong: the reason, and what to do. */
 async function linesOf(error: unknown): Promise<string[]> {
   if (error instanceof Error && error.name === 'ExitPromptError') return ['cancelled; nothing was written'];
-  if (error instanceof ProblemError) {
-    return [`${error.message}${error.cause instanceof Error ? ` ${error.cause.message}` : ''}`];
-  }
   const { startErrorLines } = await import('../operations/start-error.js');
   return startErrorLines(error);
 }

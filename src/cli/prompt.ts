@@ -15,7 +15,7 @@ export async function readSecrets(io: Io, names: readonly string[]): Promise<str
   for (const name of names) {
     const secret = await readHidden(io, name);
     if (secret !== (await readHidden(io, `${name}, once more`))) {
-      throw new Error('the two are not the same: start again');
+      throw new Error('the two are not the same; start again');
     }
     secrets.push(checked(name, secret));
   }
@@ -50,13 +50,13 @@ function decode(bytes: Buffer, names: readonly string[]): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
-    throw new Error(`the ${names.join(' or the ')} is not UTF-8`, { cause: error });
+    throw new Error(`the ${names.join(' or the ')} is not UTF-8; pipe it in that encoding`, { cause: error });
   }
 }
 
 function checked(name: string, secret: string): string {
-  if (secret === '') throw new Error(`the ${name} is empty`);
+  if (secret === '') throw new Error(`the ${name} is empty; type it, or pipe it to standard input`);
   const unseen = unseenIn(secret);
-  if (unseen !== undefined) throw new Error(`the ${name} contains an invisible character (${unseen})`);
+  if (unseen !== undefined) throw new Error(`the ${name} contains an invisible character (${unseen}); take it out`);
   return secret;
 }

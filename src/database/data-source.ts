@@ -137,8 +137,10 @@ export async function clockDifference(dataSource: DataSource): Promise<number> {
 }
 
 function reason({ code = '', message }: NodeJS.ErrnoException): string {
-  if (UNREACHABLE.has(code)) return `PostgreSQL does not answer there (${code})`;
-  if (TIMED_OUT.test(message)) return `PostgreSQL does not answer there within ${CONNECT_TIMEOUT_MS / 1000} s`;
+  if (UNREACHABLE.has(code)) return `PostgreSQL does not answer there (${code}); start it, or correct the address`;
+  if (TIMED_OUT.test(message)) {
+    return `PostgreSQL does not answer there within ${CONNECT_TIMEOUT_MS / 1000} s; see that it runs and is reachable`;
+  }
   if (REFUSED.has(code)) return `PostgreSQL refuses the connection (${message})`;
   return `the database cannot be used (${message})`;
 }

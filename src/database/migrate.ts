@@ -71,7 +71,7 @@ export async function requireMigrated(url: string, folder: string): Promise<void
     ? `, or put the schema "${access.elsewhere}" into the search_path of ${role}`
     : '';
   throw new Error(
-    `the database lacks ${pending.length} migration(s), first ${pending[0]}: run "npm run migrate"${elsewhere}`,
+    `the database lacks ${pending.length} migration(s), first ${pending[0]}: run "im-signature migrate"${elsewhere}`,
   );
 }
 

@@ -13,11 +13,13 @@ function explain(error: NodeJS.ErrnoException & { detail?: string }): string {
   if (syscall === 'listen') return `${setting}: cannot listen (${message})`;
   switch (code) {
     case '42P01':
-      return 'the database has no tables of this service yet: run "npm run migrate"';
+      return 'the database has no tables of this service yet; run "im-signature migrate"';
     // Rows of another table still refer to this one; the detail names them.
     case '23001':
     case '23503':
-      return `refused: ${detail}`;
+      return `refused: ${detail.replace(/\.$/, '')}; first delete the rows that refer to it`;
+    case '42501':
+      return `${message}; use the role that owns the tables`;
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':

@@ -12,7 +12,7 @@ import { list, show } from './show.js';
 
 /** `app …`: writes migrations that register and change apps, and shows what is registered. */
 export function appCommands(program: Command, io: Io): void {
-  const app = program.command('app').description('register and change apps, by migrations that are reviewed; see them');
+  const app = program.command('app').description('register, change and show apps; a change is a migration');
   const registering = app
     .command('register')
     .summary('register an app')

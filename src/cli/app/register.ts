@@ -57,7 +57,7 @@ export async function set(io: Io, options: ChangeOptions): Promise<void> {
 }
 
 function requireNew(appId: string, { app }: Present): void {
-  if (app !== null) throw new Error(`the app "${appId}" is already registered`);
+  if (app !== null) throw new Error(`the app "${appId}" is already registered; "im-signature app set" changes it`);
 }
 
 /** Checked before the prompt. */

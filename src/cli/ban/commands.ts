@@ -68,7 +68,7 @@ async function remove(io: Io, { appId, clientId }: ForClient): Promise<void> {
   await withAdmin(io, async ({ dataSource, apps }) => {
     await apps.require(appId);
     if (!(await removeBan(dataSource, appId, clientId))) {
-      throw new Error(`"${clientId}" is not banned from the app "${appId}"`);
+      throw new Error(`"${clientId}" is not banned from the app "${appId}"; "im-signature ban list" lists who is`);
     }
     io.printSuccess(`"${clientId}" is not banned from the app "${appId}" any more`);
   });

@@ -1,4 +1,7 @@
 import type { Command } from 'commander';
+import type { AppIdentity } from '../../apps/app-identity.entity.js';
+import type { TokenVerifier } from '../../identity/token-verifier.js';
+import type { VerifiedToken } from '../../identity/verify-token.js';
 import { idFault, isId } from '../../problems/ids.js';
 import { withAdmin } from '../admin.js';
 import { DATABASE, details } from '../help.js';
@@ -32,25 +35,48 @@ async function check(io: Io, { appId }: ForApp): Promise<void> {
     const { fetchKeySet } = await import('../../identity/fetch-key-set.js');
     const { TokenVerifier } = await import('../../identity/token-verifier.js');
     const app = await apps.require(appId);
-    if (app.identity === 'none') throw new Error(`the app "${appId}" asks for no tokens: its identity is none`);
-    if (app.disabled) throw new Error(`the app "${appId}" is disabled: nothing is signed for it`);
+    if (app.identity === 'none') {
+      throw new Error(`the app "${appId}" asks for no tokens; "im-signature app set --identity jwt" changes that`);
+    }
+    if (app.disabled) {
+      throw new Error(`the app "${appId}" is disabled; "im-signature app enable" writes the migration that enables it`);
+    }
     const settings = await apps.identity(appId);
-    if (settings === null) throw new Error(`the app "${appId}" has identity jwt, without settings to verify tokens`);
+    if (settings === null) {
+      throw new Error(`the app "${appId}" has no settings to verify tokens; "im-signature app set" makes them`);
+    }
     if (settings.jwksUri !== null) {
       const { jwksUri } = settings;
       const { keys = [] } =
         (await fetchKeySet(jwksUri).catch((error: unknown) => {
-          throw new Error(`the keys of ${jwksUri} cannot be fetched: ${(error as Error).message}`, { cause: error });
+          const fault = `the keys of ${jwksUri} cannot be fetched (${(error as Error).message})`;
+          throw new Error(`${fault}; see that the issuer publishes them there for this machine`, { cause: error });
         })) ?? {};
       const names = keys.map(({ kid, kty }) => `${kid ?? 'without kid'} (${kty ?? '?'})`).join(', ');
       io.print(`${settings.jwksUri} answers ${keys.length} key(s): ${names}`);
     }
     const authorization = `Bearer ${await readOnce(io, 'token')}`;
     const token = bearerToken({ headers: { authorization }, rawHeaders: ['authorization', authorization] });
-    const { clientId, expires } = await new TokenVerifier(sealingKeys, new Clock()).verify(settings, token);
-    if (!isId(clientId)) throw new Error(`the token does not pass: its client id ${idFault(clientId)}`);
+    const { clientId, expires } = await verify(new TokenVerifier(sealingKeys, new Clock()), settings, token);
+    if (!isId(clientId)) {
+      throw new Error(
+        `its client id ${idFault(clientId)}; "im-signature app set --client-id-claim" takes another claim`,
+      );
+    }
     // A Date can hold no later time.
     const end = new Date(Math.min(expires * 1000, 8.64e15)).toISOString();
     io.printSuccess(`The token passes: it is client "${clientId}", until ${end}.`);
   });
+}
+
+async function verify(verifier: TokenVerifier, settings: AppIdentity, token: string): Promise<VerifiedToken> {
+  const { TokenError } = await import('../../identity/verify-token.js');
+  try {
+    return await verifier.verify(settings, token);
+  } catch (error) {
+    if (!(error instanceof TokenError)) throw error;
+    throw new Error(`${error.message}; "im-signature app show" shows what the app's tokens must have`, {
+      cause: error,
+    });
+  }
 }

@@ -61,7 +61,9 @@ async function exportMembers(io: Io, { appId, conversationId, format }: ExportOp
   await withAdmin(io, async ({ apps, dataSource, withOwnConnection }) => {
     await apps.require(appId);
     if (conversationId !== undefined && (await summarise(dataSource, appId, conversationId)) === undefined) {
-      throw new Error(`no conversation "${conversationId}" is registered in the app "${appId}"`);
+      throw new Error(
+        `no conversation "${conversationId}" is registered in the app "${appId}"; leave --conversation-id out to export all`,
+      );
     }
     const { stdout } = io.streams;
     await withOwnConnection(async (client) => {

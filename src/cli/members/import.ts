@@ -74,7 +74,10 @@ function sizeOf(file: string): number | undefined {
     if (found.isDirectory()) throw Object.assign(new Error('a folder'), { code: 'EISDIR' });
     return found.isFile() ? found.size : undefined;
   } catch (error) {
-    throw new Error(`${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? ''})`, { cause: error });
+    throw new Error(
+      `${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? ''}); name a file that is readable`,
+      { cause: error },
+    );
   }
 }
 

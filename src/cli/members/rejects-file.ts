@@ -9,7 +9,7 @@ export class RejectsFile implements Rejects {
 
   /** @throws {Error} when the file exists, or its folder is not writable. */
   constructor(readonly path: string) {
-    if (existsSync(path)) this.fail(new Error('it exists already: move it away, or name another with --rejects'));
+    if (existsSync(path)) throw new Error(`${path} exists already; move it away, or name another with --rejects`);
     try {
       accessSync(dirname(path), constants.W_OK);
     } catch (error) {
@@ -34,6 +34,8 @@ export class RejectsFile implements Rejects {
 
   private fail(reason: unknown): never {
     const { code, message } = reason as NodeJS.ErrnoException;
-    throw new Error(`the file of rejected lines, ${this.path}, cannot be written (${code ?? message})`);
+    throw new Error(
+      `the rejected lines cannot be written to ${this.path} (${code ?? message}); name another with --rejects`,
+    );
   }
 }

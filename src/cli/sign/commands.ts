@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { type ProblemCode, ProblemError } from '../../problems/problem-error.js';
 import { type Action, type ActionName, ACTIONS } from '../../signature/actions.js';
 import type { SignatureAnswer } from '../../signature/signature.service.js';
 import { withAdmin } from '../admin.js';
@@ -39,8 +40,28 @@ export function signCommands(program: Command, io: Io): void {
       .option('--format <format>', 'sdk: integer milliseconds')
       .option('--explain', 'print the signed message, on a line before')
       .addHelpText('after', details({ reads: DATABASE, example: example.join(' ') }))
-      .action((options: SignOptions) => sign(io, name, options));
+      .action((options: SignOptions) => sign(io, name, options).catch(throwWithRemedy));
   }
+}
+
+/** What an administrator can do about a refusal. */
+const REMEDIES: Partial<Record<ProblemCode, string>> = {
+  app_not_found: '"im-signature app list" lists the registered ones',
+  app_disabled: '"im-signature app enable" writes the migration that enables it',
+  client_banned: '"im-signature ban remove" lifts the ban',
+  member_banned: '"im-signature ban remove" lifts the ban',
+  not_permitted: '"im-signature conversation show" shows its rules, owners and managers',
+  conversation_unknown: 'register it with a row in the table conversations',
+  unavailable: '"im-signature app check" checks its keys',
+  conversation_full: '"im-signature conversation show" shows its limit and how many members it has',
+};
+
+function throwWithRemedy(error: unknown): never {
+  if (!(error instanceof ProblemError)) throw error;
+  const { code, message, cause } = error;
+  const reason = cause instanceof Error ? `${message} ${cause.message}` : message;
+  const remedy = REMEDIES[code];
+  throw new Error(reason.replace(/\.$/, '') + (remedy === undefined ? '' : `; ${remedy}`), { cause: error });
 }
 
 async function sign(io: Io, name: ActionName, options: SignOptions): Promise<void> {
