@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { SignJWT } from 'jose';
 import type { DataSource, EntityManager } from 'typeorm';
 import { AppRecords } from './apps/app-records.js';
-import type { Identity } from './apps/app.entity.js';
+import type { App, Identity } from './apps/app.entity.js';
 import { hmacSecretPurpose, masterKeyPurpose, open, seal } from './apps/sealing.js';
 import type { SealingKeys } from './config/secrets-key.js';
 
@@ -40,10 +40,15 @@ async function makeDemoApp(manager: EntityManager, keys: SealingKeys, appId: str
   ]);
 }
 
+/** Whether an app is a demo app, and none that a user has registered under its id. */
+export function isDemoApp({ appId, name }: Pick<App, 'appId' | 'name'>): boolean {
+  return appId in APPS && name === nameOf(appId);
+}
+
 /** Says how to call the demo apps that exist, and that no user's app has replaced, by the URL of the service. */
 export async function demoInstructions(dataSource: DataSource, keys: SealingKeys): Promise<(url: string) => string> {
   const apps = new AppRecords(dataSource);
-  const demo = (await apps.all()).filter(({ appId, name }) => appId in APPS && name === nameOf(appId));
+  const demo = (await apps.all()).filter(isDemoApp);
   const openIds = demo.filter(({ appId }) => appId !== JWT_APP).map(({ appId }) => appId);
   const secret = demo.some(({ appId }) => appId === JWT_APP) && (await apps.identity(JWT_APP))?.sealedHmacSecret;
   const token = secret ? await tokenBy(secret, keys) : undefined;

@@ -7,6 +7,7 @@ import type { SealingKeys } from './config/secrets-key.js';
 import { Settings } from './config/settings.js';
 import { clockDifference } from './database/data-source.js';
 import { DatabaseServer } from './database/database-server.js';
+import { unknownMigrations } from './database/migrate.js';
 import { demoInstructions, makeDemoApps } from './demo.js';
 import { APPLICATION_OPTIONS, httpAdapter, setUpHttp } from './http/http.js';
 import { ServiceLogger } from './operations/service-logger.js';
@@ -14,18 +15,31 @@ import { startErrorLines } from './operations/start-error.js';
 
 /** Milliseconds between the clocks of two machines above which the log warns. */
 const MAX_CLOCK_DIFFERENCE = 5_000;
-/** The most apps that the log names for one reason. */
-const MAX_NAMED_APPS = 10;
+/** The most apps, or migrations, that the log names for one reason. */
+const MAX_NAMED = 10;
 
 // When the reader of the log ends, the service goes on without one.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
+const interruption = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interruptStart);
+
 try {
   await start();
 } catch (error) {
+  // What the start waited for has been taken away from it; the process ends when all is let go.
+  if (interruption.signal.aborted) await new Promise(() => undefined);
   for (const line of startErrorLines(error)) process.stderr.write(`im-signature did not start. ${line}\n`);
   await DatabaseServer.release().catch(() => undefined);
   process.exit(1);
+}
+
+function interruptStart(_signal: NodeJS.Signals, number: number): void {
+  interruption.abort();
+  void DatabaseServer.release()
+    .catch(() => undefined)
+    // As shells report a process that a signal ended.
+    .then(() => process.exit(128 + number));
 }
 
 async function start(): Promise<void> {
@@ -40,7 +54,6 @@ async function start(): Promise<void> {
   const logger = new ServiceLogger(settings.logLevel, settings.production);
   app.useLogger(logger);
   await setUpHttp(app);
-  app.enableShutdownHooks(['SIGINT', 'SIGTERM'], { useProcessExit: true });
 
   const server = app.get(DatabaseServer);
   const dataSource = app.get(DataSource);
@@ -54,22 +67,27 @@ async function start(): Promise<void> {
   const demo = withDemo ? await demoInstructions(dataSource, keys) : undefined;
   const difference = await clockDifference(dataSource);
 
+  const unknown = await unknownMigrations(await server.url(), settings.migrationsDir);
+
   await app.listen(settings.port, settings.host);
+  app.enableShutdownHooks(['SIGINT', 'SIGTERM'], { useProcessExit: true });
+  for (const signal of ['SIGINT', 'SIGTERM']) process.off(signal, interruptStart);
   const url = await app.getUrl();
   app.flushLogs();
   void server.lost().then(() => {
     logger.fatal('The embedded PostgreSQL has ended. Start the service again.', 'main');
     process.exit(1);
   });
-  for (const fault of faults.slice(0, MAX_NAMED_APPS)) logger.error(fault, 'AppRegistry');
-  if (faults.length > MAX_NAMED_APPS) {
+  for (const fault of faults.slice(0, MAX_NAMED)) logger.error(fault, 'AppRegistry');
+  if (faults.length > MAX_NAMED) {
     logger.error(`${faults.length} apps cannot be signed for; the first are named above`, 'AppRegistry');
   }
   if (openToEveryone.length > 0) {
-    const named =
-      openToEveryone.slice(0, MAX_NAMED_APPS).join(', ') + (openToEveryone.length > MAX_NAMED_APPS ? ', …' : '');
-    const count = openToEveryone.length;
-    logger.warn(`Apps with identity none, so that anyone can log in as anyone (${count}): ${named}`, 'AppRegistry');
+    logger.warn(`Apps with identity none, so that anyone can log in as anyone ${named(openToEveryone)}`, 'AppRegistry');
+  }
+  if (unknown.length > 0) {
+    const where = `removed from ${settings.migrationsDir}, or of another version`;
+    logger.warn(`Migrations are applied that this build lacks: ${where} ${named(unknown)}`, 'main');
   }
   if (Math.abs(difference) > MAX_CLOCK_DIFFERENCE) {
     const seconds = `${Math.round(Math.abs(difference) / 1000)} s ${difference > 0 ? 'ahead of' : 'behind'}`;
@@ -77,6 +95,14 @@ async function start(): Promise<void> {
     logger.warn(`PostgreSQL's clock is ${seconds} this machine's. ${rules}`, 'main');
   }
   if (server.embedded && settings.production) logger.warn(`No DATABASE_URL: data is in ${settings.dataDir}`, 'main');
+  if (server.embedded) {
+    logger.log('Open the database: URL=$(npx im-signature database url) && psql "$URL"', 'main');
+  }
   logger.log(`Ready on ${url}`, 'main');
   if (demo !== undefined) process.stdout.write(demo(url));
+}
+
+/** How many names there are, and the first of them. */
+function named(names: readonly string[]): string {
+  return `(${names.length}): ${names.slice(0, MAX_NAMED).join(', ')}${names.length > MAX_NAMED ? ', …' : ''}`;
 }

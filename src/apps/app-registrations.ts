@@ -21,6 +21,8 @@ export type Present = Readonly<{ app: App | null; identity: AppIdentity | null }
 export interface AppChange {
   readonly slug: string;
   readonly comment: string;
+  /** Whether it lets anyone get signatures of the app as any client. */
+  readonly opens?: boolean;
   readonly app?: Partial<App>;
   readonly key?: Row;
   readonly identity?: AppIdentity | null;
@@ -49,7 +51,7 @@ export class AppRegistrations {
   async change(appId: string, make: (present: Present) => Promise<AppChange> | AppChange): Promise<string> {
     return this.write(async () => {
       const present = await this.present(appId);
-      const { slug, comment, app, key, identity } = await make(present);
+      const { slug, comment, opens, app, key, identity } = await make(present);
       const appRow = present.app === null ? undefined : this.apps.appRow(present.app);
       const identityRow = (settings: AppIdentity | null) =>
         settings === null ? undefined : this.apps.identityRow(settings);
@@ -60,7 +62,7 @@ export class AppRegistrations {
         changeOf('app_identity', ['app_id'], identityRow(present.identity), identityRow(identityAfter)),
       ].filter((change) => change !== undefined);
       if (changes.length === 0) throw new Error(`app "${appId}" already has these values; nothing to do`);
-      return { slug: `${slug}-${slugOf(appId)}`, appIds: [appId], comment, changes };
+      return { slug: `${slug}-${slugOf(appId)}`, appIds: [appId], comment, opens, changes };
     });
   }
 
@@ -69,9 +71,10 @@ export class AppRegistrations {
    *
    * @param from the id of the key to retire.
    * @param to the id of the key that replaces it; `sealingKeys` hold both.
+   * @param isLeftOut whether an app is left as it is.
    * @returns the path of its file.
    */
-  async reseal(from: string, to: string, sealingKeys: SealingKeys): Promise<string> {
+  async reseal(from: string, to: string, sealingKeys: SealingKeys, isLeftOut: (app: App) => boolean): Promise<string> {
     const target = sealingKeys.get(to);
     if (target === undefined || !sealingKeys.has(from)) {
       throw new Error(`SECRETS_KEY must hold both keys; it holds ${[...sealingKeys.keys()].join(', ')}`);
@@ -92,13 +95,15 @@ export class AppRegistrations {
         const fresh = seal(open(old, purpose, sealingKeys), purpose, new Map([[to, target]]));
         return changeOf(table, Object.keys(key), { ...key, [column]: old }, { ...key, [column]: fresh }, true);
       };
-      const keys = (await this.apps.all()).flatMap(({ masterKeys }) => masterKeys);
+      const apps = (await this.apps.all()).filter((app) => !isLeftOut(app));
+      const ids = new Set(apps.map(({ appId }) => appId));
+      const keys = apps.flatMap(({ masterKeys }) => masterKeys);
       const changes = [
         ...keys.map(({ appId: app_id, version, sealedKey }) =>
           resealed('app_master_keys', 'sealed_key', { app_id, version }, sealedKey, masterKeyPurpose(app_id, version)),
         ),
         ...(await this.apps.identities()).map(({ appId: app_id, sealedHmacSecret: secret }) =>
-          secret === null
+          secret === null || !ids.has(app_id)
             ? undefined
             : resealed('app_identity', 'sealed_hmac_secret', { app_id }, secret, hmacSecretPurpose(app_id)),
         ),

@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import { loadOrCreateSealingKeys } from '../config/secrets-key.js';
+import { loadSealingKeys } from '../config/secrets-key.js';
 import { Settings } from '../config/settings.js';
 import { APP_ENTITIES } from './app-records.js';
 import { AppRegistry, SEALING_KEYS } from './app-registry.js';
@@ -8,7 +8,7 @@ import { AppRegistry, SEALING_KEYS } from './app-registry.js';
 const sealingKeys = {
   provide: SEALING_KEYS,
   inject: [Settings],
-  useFactory: (settings: Settings) => settings.sealingKeys ?? loadOrCreateSealingKeys(settings.dataDir),
+  useFactory: (settings: Settings) => loadSealingKeys(settings),
 };
 
 @Module({

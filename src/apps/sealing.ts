@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import type { SealingKeys } from '../config/secrets-key.js';
+import { EMBEDDED_KEY_PREFIX, type SealingKeys } from '../config/secrets-key.js';
 
 /** AES-256-GCM (NIST SP 800-38D): a nonce of 96 bits and a tag of 128 bits. */
 const CIPHER = 'aes-256-gcm';
@@ -49,7 +49,7 @@ export function sealingKeyId(sealed: string): string {
 export function open(sealed: string, purpose: SealPurpose, keys: SealingKeys): Buffer {
   const { id, bytes } = parse(sealed);
   const key = keys.get(id);
-  if (key === undefined) throw new SealError(`sealed with key "${id}", which SECRETS_KEY does not hold`);
+  if (key === undefined) throw new SealError(missingKey(id, [...keys.keys()]));
   const decipher = createDecipheriv(CIPHER, key, bytes.subarray(0, IV_BYTES))
     .setAAD(Buffer.from(purpose))
     .setAuthTag(bytes.subarray(-TAG_BYTES));
@@ -60,6 +60,14 @@ export function open(sealed: string, purpose: SealPurpose, keys: SealingKeys): B
       `cannot decrypt with key "${id}": wrong SECRETS_KEY, copied from another app or version, or corrupted`,
     );
   }
+}
+
+/** @param held the ids of the keys that are there. */
+function missingKey(id: string, held: readonly string[]): string {
+  const missing = `sealed with key "${id}", this environment has only ${held.map((name) => `"${name}"`).join(', ')}: `;
+  if (!id.startsWith(EMBEDDED_KEY_PREFIX)) return `${missing}SECRETS_KEY must hold it with its id, ${id}:<base64>`;
+  const reseal = `npx im-signature secrets reseal --from ${id} --to ${held[0] ?? '<id>'}`;
+  return `${missing}it is kept with the embedded database of another machine; there set the SECRETS_KEY of here and run "${reseal}"`;
 }
 
 function parse(sealed: string): { id: string; bytes: Buffer } {

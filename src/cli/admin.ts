@@ -12,6 +12,10 @@ export interface Admin {
   readonly apps: AppRecords;
   readonly registrations: AppRegistrations;
   readonly sealingKeys: SealingKeys;
+  /** Whether the database is the embedded one. */
+  readonly embedded: boolean;
+  /** The file of the key that seals where there is no `SECRETS_KEY`, which only an embedded database allows. */
+  readonly embeddedKeyFile: string | undefined;
   /** Works on a connection outside the pool, for COPY. */
   readonly withOwnConnection: <T>(work: (client: Client) => Promise<T>) => Promise<T>;
 }
@@ -35,23 +39,27 @@ export async function withDatabaseUrl<T>(io: Io, work: (url: string, settings: S
  * come at once.
  */
 export async function withAdmin<T>(io: Io, work: (admin: Admin) => Promise<T>): Promise<T> {
-  return withDatabaseUrl(io, async (url, settings) => {
-    const { adminOptions, connect, withOwnConnection } = await import('../database/data-source.js');
-    const { APP_ENTITIES, AppRecords } = await import('../apps/app-records.js');
-    const { AppRegistrations } = await import('../apps/app-registrations.js');
-    const { loadOrCreateSealingKeys } = await import('../config/secrets-key.js');
-    const dataSource = await connect({ ...adminOptions(url), entities: APP_ENTITIES });
-    const apps = new AppRecords(dataSource);
-    try {
-      return await work({
-        dataSource,
-        apps,
-        registrations: new AppRegistrations(dataSource, apps, settings.migrationsDir),
-        sealingKeys: settings.sealingKeys ?? loadOrCreateSealingKeys(settings.dataDir),
-        withOwnConnection: (onClient) => withOwnConnection(url, onClient),
-      });
-    } finally {
-      await dataSource.destroy();
-    }
-  });
+  return withDatabaseUrl(io, (url, settings) => connectAdmin(url, settings, work));
+}
+
+export async function connectAdmin<T>(url: string, settings: Settings, work: (admin: Admin) => Promise<T>): Promise<T> {
+  const { adminOptions, connect, withOwnConnection } = await import('../database/data-source.js');
+  const { APP_ENTITIES, AppRecords } = await import('../apps/app-records.js');
+  const { AppRegistrations } = await import('../apps/app-registrations.js');
+  const { keyFile, loadSealingKeys } = await import('../config/secrets-key.js');
+  const dataSource = await connect({ ...adminOptions(url), entities: APP_ENTITIES });
+  const apps = new AppRecords(dataSource);
+  try {
+    return await work({
+      dataSource,
+      apps,
+      registrations: new AppRegistrations(dataSource, apps, settings.migrationsDir),
+      sealingKeys: loadSealingKeys(settings),
+      embedded: settings.databaseUrl === undefined,
+      embeddedKeyFile: settings.sealingKeys === undefined ? keyFile(settings.dataDir) : undefined,
+      withOwnConnection: (onClient) => withOwnConnection(url, onClient),
+    });
+  } finally {
+    await dataSource.destroy();
+  }
 }

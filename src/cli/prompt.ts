@@ -1,6 +1,7 @@
+import { createInterface } from 'node:readline';
 import { buffer } from 'node:stream/consumers';
 import type { Io } from './io.js';
-import { unseenIn } from './options.js';
+import { unseenIn, UsageError } from './options.js';
 
 /**
  * Asks for secrets on a hidden prompt, each twice, or reads them from standard input, one a line, when that is no terminal: never from an
@@ -27,6 +28,20 @@ export async function readOnce(io: Io, name: string): Promise<string> {
   if (io.streams.stdin.isTTY) return checked(name, await readHidden(io, name));
   const [secret = ''] = await readLines(io, [name]);
   return secret;
+}
+
+/** Asks a question whose answer is yes or no; anything but yes, Ctrl-C included, is no. @throws {UsageError} without a terminal. */
+export async function confirm({ streams: { stdin, stderr } }: Io, question: string): Promise<boolean> {
+  if (!stdin.isTTY) throw new UsageError(`there is no terminal to ask "${question}"; add --yes to say yes`);
+  const terminal = createInterface({ input: stdin, output: stderr });
+  const answer = await new Promise<string>((resolve) => {
+    terminal.once('close', () => {
+      resolve('');
+    });
+    terminal.question(`${question} [y/N] `, resolve);
+  });
+  terminal.close();
+  return /^y(es)?$/i.test(answer.trim());
 }
 
 async function readHidden({ streams: { stdin, stderr } }: Io, name: string): Promise<string> {

@@ -7,6 +7,8 @@ const KEY_BYTES = 32;
 const BASE64_OF_32_BYTES = /^[A-Za-z0-9+/]{43}=$/;
 const KEY_ID = /^[A-Za-z0-9_-]{1,32}$/;
 const DEFAULT_KEY_ID = 'default';
+/** How the id of a key begins that was made for an embedded database. */
+export const EMBEDDED_KEY_PREFIX = 'embedded-';
 
 /** The keys that seal secrets at rest, by id, in the order of `SECRETS_KEY`: the first one seals, each of them opens. */
 export type SealingKeys = ReadonlyMap<string, Buffer>;
@@ -17,6 +19,7 @@ export type SealingKeys = ReadonlyMap<string, Buffer>;
  * @throws {Error} that says what is wrong and never repeats any part of a key.
  */
 export function parseSecretsKey(text: string): SealingKeys {
+  if (text === '') throw new Error('is empty; make a key with "npx im-signature secrets new"');
   const keys = new Map<string, Buffer>();
   for (const [index, entry] of text.split(',').entries()) {
     const colon = entry.indexOf(':');
@@ -33,35 +36,54 @@ export function parseSecretsKey(text: string): SealingKeys {
   return keys;
 }
 
-/** A new random key, as `SECRETS_KEY` takes it. */
-export function newSecretsKey(): string {
-  return randomBytes(KEY_BYTES).toString('base64');
+/** A new random key with an id of its own, as `SECRETS_KEY` takes it: `k20261126-3f9a:<base64>`. */
+export function newSecretsKey(idPrefix = `k${new Date().toISOString().slice(0, 10).replaceAll('-', '')}-`): string {
+  return `${idPrefix}${randomBytes(2).toString('hex')}:${randomBytes(KEY_BYTES).toString('base64')}`;
 }
 
+type KeySettings = Readonly<{ databaseUrl: string | undefined; dataDir: string; sealingKeys: SealingKeys | undefined }>;
+
 /**
- * The sealing key of an embedded database, from `secrets.key` in `dataDir`; creates the file, with mode 0600, where there is none.
+ * The keys of `SECRETS_KEY` and, for an embedded database, after them the one that is kept in its folder: what that sealed before there
+ * was a `SECRETS_KEY` still opens. Without `SECRETS_KEY` it is made where it is missing.
  *
- * @throws {Error} when the file cannot be read or created, or holds no key.
+ * @throws {Error} when the kept key cannot be read or made.
  */
-export function loadOrCreateSealingKeys(dataDir: string): SealingKeys {
-  const file = join(dataDir, 'secrets.key');
+export function loadSealingKeys({ databaseUrl, dataDir, sealingKeys }: KeySettings): SealingKeys {
+  const file = keyFile(dataDir);
+  if (sealingKeys !== undefined && (databaseUrl !== undefined || !existsSync(file))) return sealingKeys;
+  const keys = new Map(sealingKeys);
+  for (const [id, key] of loadOrCreateKept(dataDir, file)) if (!keys.has(id)) keys.set(id, key);
+  return keys;
+}
+
+/** Where the key of an embedded database is kept. */
+export function keyFile(dataDir: string): string {
+  return join(dataDir, 'secrets.key');
+}
+
+function loadOrCreateKept(dataDir: string, file: string): SealingKeys {
+  if (!existsSync(file)) createKeyFile(dataDir, file);
   try {
-    if (!existsSync(file)) createKeyFile(dataDir, file);
     return parseSecretsKey(readFileSync(file, 'utf8').trim());
   } catch (error) {
-    throw new Error(`${file}: ${(error as Error).message}`, { cause: error });
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new Error(`${file} ${code === undefined ? `is no key: ${message}` : `cannot be read (${code})`}`, {
+      cause: error,
+    });
   }
 }
 
 /** Links a complete file into place: unlike a rename, that never replaces the key which another process has just created. */
 function createKeyFile(dataDir: string, file: string): void {
-  mkdirSync(dataDir, { recursive: true });
   const draft = `${file}.${randomUUID()}`;
   try {
-    writeFileSync(draft, `${newSecretsKey()}\n`, { mode: 0o600, flush: true });
+    mkdirSync(dataDir, { recursive: true });
+    writeFileSync(draft, `${newSecretsKey(EMBEDDED_KEY_PREFIX)}\n`, { mode: 0o600, flush: true });
     linkSync(draft, file);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (code !== 'EEXIST') throw new Error(`DATA_DIR: ${dataDir} cannot be written (${code})`, { cause: error });
   } finally {
     rmSync(draft, { force: true });
   }

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { existsSync, lstatSync, readFileSync } from 'node:fs';
+import { lstatSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { IsIn, IsNotEmpty, IsPort, Matches, ValidateBy, validateSync } from 'class-validator';
@@ -99,7 +99,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
   const errors = validateSync(environment, { skipUndefinedProperties: true });
   const faults = errors.flatMap(({ constraints }) => Object.values(constraints ?? {}));
   if (environment.DATABASE_URL !== undefined && environment.SECRETS_KEY === undefined) {
-    faults.push('SECRETS_KEY: is required with DATABASE_URL (base64 of 32 bytes: openssl rand -base64 32)');
+    faults.push('SECRETS_KEY: is required with DATABASE_URL; make a key with "npx im-signature secrets new"');
   }
   const production = env.NODE_ENV === 'production';
   // A line of `.env` that is not understood must not start an empty database in front of every login.
@@ -134,7 +134,7 @@ function Parses(parse: (text: string) => unknown): PropertyDecorator {
 }
 
 function parseFolder(path: string): void {
-  if (!existsSync(path)) throw new Error(`no folder is at "${path}"`);
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) throw new Error(`no folder is at "${path}"`);
 }
 
 /** The URL of a Unix socket, `postgres://user:password@/database?host=/folder`, has none; pg takes the one of its parameter. */

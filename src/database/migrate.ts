@@ -1,4 +1,4 @@
-import { type DataSource, MigrationExecutor } from 'typeorm';
+import { type DataSource, MigrationExecutor, type MigrationInterface } from 'typeorm';
 import { adminOptions, connect } from './data-source.js';
 import { loadRegistrations } from './registrations.js';
 
@@ -8,44 +8,120 @@ const ADVISORY_LOCK = '7596778120156769889';
 const MIGRATIONS_TABLE = 'im_signature_migrations';
 const READ_TABLES = 'apps app_master_keys app_identity client_bans conversations conversation_members'.split(' ');
 
+export interface MigrationState {
+  readonly name: string;
+  readonly state: 'applied' | 'pending' | typeof NOT_IN_BUILD;
+}
+/** Its file was removed, or is in another folder, or in another version of the product. */
+const NOT_IN_BUILD = 'applied, not in this build';
+
 /**
  * Applies the pending migrations of the schema and of the registrations in `folder`, each in a transaction. Of processes that
- * start together, one applies them. @returns the names of the applied ones, in order.
+ * start together, one applies them. @returns the names of the applied ones, in order. @throws {Error} that names the one which fails.
  */
 export async function migrate(url: string, folder: string): Promise<string[]> {
-  const applied = await withMigrations(url, folder, (dataSource) =>
-    withMigrationLock(dataSource, () => dataSource.runMigrations({ transaction: 'each' })),
-  );
-  return applied.map(({ name }) => name);
-}
-
-/** Reverts the migration that was applied last. @returns its name; undefined when none is applied. */
-export async function revertLast(url: string, folder: string): Promise<string | undefined> {
   return withMigrations(url, folder, (dataSource) =>
     withMigrationLock(dataSource, async () => {
-      // In TypeORM's order: the last one is first.
-      const [last] = await new MigrationExecutor(dataSource).getExecutedMigrations();
-      if (last !== undefined) await dataSource.undoLastMigration({ transaction: 'each' });
-      return last?.name;
+      const before = await pendingIn(dataSource);
+      try {
+        await dataSource.runMigrations({ transaction: 'each' });
+        return before;
+      } catch (error) {
+        const after = await pendingIn(dataSource);
+        const count = before.length - after.length;
+        throw failure(after[0] ?? '', error, `it is rolled back, ${count} before it applied: mend or remove it`);
+      }
     }),
   );
 }
 
-/** Every migration of this build, in order, and whether it is applied. Changes nothing. */
-export async function migrationStatus(url: string, folder: string): Promise<{ name: string; applied: boolean }[]> {
-  return withMigrations(url, folder, async (dataSource) => {
-    const pending = new Set((await new MigrationExecutor(dataSource).getPendingMigrations()).map(({ name }) => name));
-    // TypeORM orders them by the 13 digits at the end of their names.
-    return dataSource.migrations
-      .map((migration) => migration.name ?? migration.constructor.name)
-      .toSorted((a, b) => Number(a.slice(-13)) - Number(b.slice(-13)))
-      .map((name) => ({ name, applied: !pending.has(name) }));
+async function pendingIn(dataSource: DataSource): Promise<string[]> {
+  return (await new MigrationExecutor(dataSource).getPendingMigrations()).map(({ name }) => name);
+}
+
+/** Codes of PostgreSQL whose detail names a key, which is what is wrong: of rows that refer to it, or of a row that is there already. */
+const KEYS = new Set(['23001', '23503', '23505']);
+
+function failure(name: string, error: unknown, outcome: string): Error {
+  const { code = '', detail = '', message } = error as Error & { code?: string; detail?: string };
+  return new Error(`${name} fails (${KEYS.has(code) ? detail : message}); ${outcome}`, { cause: error });
+}
+
+/** The migration that was applied last. */
+export interface LastMigration {
+  readonly name: string;
+  readonly inBuild: boolean;
+  /** Whether reverting it takes more than what is registered: all of the schema's do. */
+  readonly dropsData: boolean;
+}
+
+export async function lastMigration(url: string, folder: string): Promise<LastMigration | undefined> {
+  return withMigrations(url, folder, async (dataSource, registrations) => {
+    const name = await lastIn(dataSource);
+    if (name === undefined) return undefined;
+    const registration = registrations.find((known) => known.name === name);
+    const dropsData = registration === undefined || DROPS.test(String(registration));
+    return { name, inBuild: dataSource.migrations.some((known) => nameOf(known) === name), dropsData };
   });
+}
+
+/** In the source of a registration that was written by hand. */
+const DROPS = /\b(DROP\s+(TABLE|COLUMN|SCHEMA)|TRUNCATE)\b/i;
+
+async function lastIn(dataSource: DataSource): Promise<string | undefined> {
+  // In TypeORM's order: the last one is first.
+  const [last] = await new MigrationExecutor(dataSource).getExecutedMigrations();
+  return last?.name;
+}
+
+/**
+ * Reverts the migration that was applied last.
+ *
+ * @param expected its name; where meanwhile another is the last, nothing is reverted.
+ * @returns its name; undefined when none is applied.
+ */
+export async function revertLast(url: string, folder: string, expected?: string): Promise<string | undefined> {
+  return withMigrations(url, folder, (dataSource) =>
+    withMigrationLock(dataSource, async () => {
+      const last = await lastIn(dataSource);
+      if (expected !== undefined && last !== expected) {
+        throw new Error(`meanwhile ${last ?? 'none'} is the last one applied`);
+      }
+      if (last === undefined) return undefined;
+      try {
+        await dataSource.undoLastMigration({ transaction: 'each' });
+      } catch (error) {
+        throw failure(last, error, 'nothing is reverted');
+      }
+      return last;
+    }),
+  );
+}
+
+/** Every migration of this build, and every one that is applied, in order. Changes nothing. */
+export async function migrationStatus(url: string, folder: string): Promise<MigrationState[]> {
+  return withMigrations(url, folder, async (dataSource) => {
+    const applied = new Set((await new MigrationExecutor(dataSource).getExecutedMigrations()).map(({ name }) => name));
+    const inBuild = new Set(dataSource.migrations.map(nameOf));
+    // TypeORM orders them by the 13 digits at the end of their names.
+    return [...new Set([...inBuild, ...applied])]
+      .toSorted((a, b) => Number(a.slice(-13)) - Number(b.slice(-13)))
+      .map((name) => ({ name, state: !applied.has(name) ? 'pending' : inBuild.has(name) ? 'applied' : NOT_IN_BUILD }));
+  });
+}
+
+/** The names of the applied migrations that this build lacks, in order. */
+export async function unknownMigrations(url: string, folder: string): Promise<string[]> {
+  return (await migrationStatus(url, folder)).filter(({ state }) => state === NOT_IN_BUILD).map(({ name }) => name);
+}
+
+function nameOf(migration: MigrationInterface): string {
+  return migration.name ?? migration.constructor.name;
 }
 
 /** The names of the migrations that the database lacks, in order. */
 export async function pendingMigrations(url: string, folder: string): Promise<string[]> {
-  return (await migrationStatus(url, folder)).filter(({ applied }) => !applied).map(({ name }) => name);
+  return (await migrationStatus(url, folder)).filter(({ state }) => state === 'pending').map(({ name }) => name);
 }
 
 /**
@@ -109,15 +185,22 @@ export async function withMigrationLock<T>(dataSource: DataSource, work: () => P
   }
 }
 
-async function withMigrations<T>(url: string, folder: string, work: (source: DataSource) => Promise<T>): Promise<T> {
+async function withMigrations<T>(
+  url: string,
+  folder: string,
+  work: (source: DataSource, registrations: Registrations) => Promise<T>,
+): Promise<T> {
+  const registrations = await loadRegistrations(folder);
   const dataSource = await connect({
     ...adminOptions(url),
     migrationsTableName: MIGRATIONS_TABLE,
-    migrations: [`${import.meta.dirname}/../../migrations/*.js`, ...(await loadRegistrations(folder))],
+    migrations: [`${import.meta.dirname}/../../migrations/*.js`, ...registrations],
   });
   try {
-    return await work(dataSource);
+    return await work(dataSource, registrations);
   } finally {
     await dataSource.destroy();
   }
 }
+
+type Registrations = Awaited<ReturnType<typeof loadRegistrations>>;

@@ -15,6 +15,8 @@ export interface NewRegistration {
   readonly slug: string;
   readonly appIds: readonly string[];
   readonly comment: string;
+  /** Whether it opens its app to everyone. */
+  readonly opens?: boolean | undefined;
   readonly changes: readonly Change[];
 }
 
@@ -61,24 +63,32 @@ function literal(value: unknown): string {
 /**
  * Writes `<time>-<slug>.mjs`: JavaScript, so that applying it needs no build, and later than all others, so that it runs last.
  *
- * @returns its path from the current folder.
+ * @returns its path, from the current folder where it is in that.
  */
 export async function writeRegistration(folder: string, registration: NewRegistration): Promise<string> {
   const last = (await registrations(folder)).at(-1) ?? '0';
   const time = Math.max(Date.now(), Number.parseInt(last, 10) + 1);
   const path = join(folder, `${time}-${registration.slug}.mjs`);
-  await writeFile(path, sourceOf(registration, time), { flag: 'wx', flush: true });
-  return relative(process.cwd(), path);
+  try {
+    await writeFile(path, sourceOf(registration, time), { flag: 'wx', flush: true });
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    const who = `user id ${process.getuid?.() ?? 'unknown'} cannot write to the folder of registrations, ${folder} (${code})`;
+    const inContainer = 'a container takes --user "$(id -u)", and its folder must not be mounted read-only';
+    throw new Error(`${who}; let that user write there: ${inContainer}`, { cause: error });
+  }
+  const near = relative(process.cwd(), path);
+  return near.startsWith('..') ? path : near;
 }
 
-function sourceOf({ slug, appIds, comment, changes }: NewRegistration, time: number): string {
+function sourceOf({ slug, appIds, comment, opens = false, changes }: NewRegistration, time: number): string {
   let [up, down] = ['', ''];
   for (const change of changes) {
     up += queryOf(change.up, change.exact);
     down = queryOf(change.down, change.exact) + down;
   }
   const name = slug.replace(/(?:^|-)([A-Za-z0-9])/g, (_, letter: string) => letter.toUpperCase());
-  return `// @ts-check
+  return `${opens ? appIds.map(openLine).join('') : ''}// @ts-check
 ${appIds.map(aboutLine).join('')}
 /** @import { MigrationInterface, QueryRunner } from 'typeorm' */
 
@@ -114,7 +124,16 @@ function queryOf(sql: string, exact = false): string {
 
 /** Marks a registration as one that changes this app. */
 function aboutLine(appId: string): string {
-  return `// About the app ${JSON.stringify(appId).replace(/[\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16)}`)}.\n`;
+  return `// About the app ${quoted(appId)}.\n`;
+}
+
+function openLine(appId: string): string {
+  return `// WARNING: opens the app ${quoted(appId)} to everyone: anyone gets a signature as any client.\n`;
+}
+
+/** In one line of a comment. */
+function quoted(id: string): string {
+  return JSON.stringify(id).replace(/[\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16)}`);
 }
 
 /** The classes of the registrations in a folder. @throws {Error} that names a file which cannot be loaded. */
@@ -143,13 +162,27 @@ export async function loadRegistrations(folder: string): Promise<(new () => Migr
 /** The first file that is not among the `applied` migrations, of those that change the app where an id is given. */
 export async function firstUnapplied(folder: string, applied: readonly string[], appId?: string) {
   for (const file of await registrations(folder)) {
-    if (applied.some((name) => name.endsWith(file.slice(0, 13)))) continue;
-    if (appId === undefined || (await readFile(join(folder, file), 'utf8')).includes(aboutLine(appId))) return file;
+    if (isAmong(applied, file)) continue;
+    if (appId === undefined || (await changes(folder, file, appId))) return file;
   }
   return undefined;
 }
 
+/** Whether one of the migrations that are named changes the app. */
+export async function isAbout(folder: string, names: readonly string[], appId: string): Promise<boolean> {
+  for (const file of await registrations(folder)) {
+    if (isAmong(names, file) && (await changes(folder, file, appId))) return true;
+  }
+  return false;
+}
+
+const isAmong = (names: readonly string[], file: string) => names.some((name) => name.endsWith(file.slice(0, 13)));
+
+async function changes(folder: string, file: string, appId: string): Promise<boolean> {
+  return (await readFile(join(folder, file), 'utf8')).includes(aboutLine(appId));
+}
+
 /** The names of the files, in the order of their times. */
-async function registrations(folder: string): Promise<string[]> {
+export async function registrations(folder: string): Promise<string[]> {
   return (await readdir(folder)).filter((name) => /^\d{13}-.*\.mjs$/.test(name)).sort();
 }

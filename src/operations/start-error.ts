@@ -6,6 +6,8 @@ export function startErrorLines(thrown: unknown): string[] {
   return [explain(thrown instanceof Error ? thrown : new Error(String(thrown)))];
 }
 
+const VERBS: Record<string, string> = { open: 'opened', read: 'read', scandir: 'read' };
+
 function explain(error: NodeJS.ErrnoException & { detail?: string }): string {
   const { code, message, syscall, path = 'a file', detail = message } = error;
   if (syscall === 'getaddrinfo') return `HOST: ${message}`;
@@ -23,7 +25,7 @@ function explain(error: NodeJS.ErrnoException & { detail?: string }): string {
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
-      return `${path} cannot be ${syscall === 'scandir' || syscall === 'read' ? 'read' : 'written'} (${code})`;
+      return `${path} cannot be ${VERBS[syscall ?? ''] ?? 'written'} by user id ${process.getuid?.() ?? 'unknown'} (${code})`;
     default:
       return message;
   }

@@ -1,14 +1,16 @@
 import type { Command } from 'commander';
-import { faultsOf, requireRegistered } from '../../apps/app-report.js';
+import { requireRegistered } from '../../apps/app-report.js';
 import { masterKeyPurpose, seal } from '../../apps/sealing.js';
 import { withAdmin } from '../admin.js';
 import type { Io, OutputOptions } from '../io.js';
 import { details, DATABASE, MIGRATIONS } from '../help.js';
 import { APP_ID, type ForApp, idOrArgument, JSON_OUTPUT, parseTime } from '../options.js';
 import { readSecrets } from '../prompt.js';
+import { reportFaults } from './faults.js';
 import { type ChangeOptions, changeOptions, registrationOptions } from './options.js';
 import { register, set } from './register.js';
 import { list, show } from './show.js';
+import { nameSealingKey } from './warnings.js';
 
 /** `app …`: writes migrations that register and change apps, and shows what is registered. */
 export function appCommands(program: Command, io: Io): void {
@@ -104,8 +106,10 @@ export function appCommands(program: Command, io: Io): void {
 }
 
 async function rotateKey(io: Io, { appId, activeFrom }: ForApp & { activeFrom?: Date }): Promise<void> {
-  await withAdmin(io, async ({ registrations, sealingKeys }) => {
+  await withAdmin(io, async (admin) => {
+    const { registrations, sealingKeys } = admin;
     requireRegistered(appId, (await registrations.present(appId)).app);
+    nameSealingKey(io, admin);
     const [masterKey = ''] = await readSecrets(io, ['new master key']);
     const file = await registrations.change(appId, ({ app }) => {
       const { masterKeys } = requireRegistered(appId, app);
@@ -137,14 +141,7 @@ async function setDisabled(io: Io, { appId }: ForApp, disabled: boolean): Promis
 }
 
 async function check(io: Io, options: OutputOptions): Promise<void> {
-  await withAdmin(io, async ({ apps, sealingKeys }) => {
-    const identities = new Map((await apps.identities()).map((identity) => [identity.appId, identity]));
-    const faults = (await apps.all()).flatMap((app) =>
-      faultsOf(app, identities.get(app.appId) ?? null, sealingKeys).map((fault) => ({ app_id: app.appId, fault })),
-    );
-    if (options.json) io.printJson(faults);
-    else if (faults.length === 0) io.printSuccess('every sealed key opens, and every app has a key in force');
-    else io.printTable(faults);
-    if (faults.length > 0) io.exitCode = 1;
+  await withAdmin(io, async (admin) => {
+    if ((await reportFaults(io, admin, options)).length > 0) io.exitCode = 1;
   });
 }

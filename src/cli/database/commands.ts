@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { details } from '../help.js';
 import type { Io } from '../io.js';
@@ -8,7 +9,9 @@ export function databaseCommands(program: Command, io: Io): void {
   database
     .command('url')
     .summary('print the URL of the database')
-    .description('print the URL of the database, password included: psql "$(im-signature database url)"')
+    .description(
+      'print the URL of the database, password included; with psql: URL=$(im-signature database url) && psql "$URL"',
+    )
     .addHelpText('after', details({ reads: ['DATABASE_URL', 'DATA_DIR'], example: 'im-signature database url' }))
     .action(() => url(io));
 }
@@ -19,7 +22,9 @@ async function url(io: Io): Promise<void> {
   const { embeddedPostgresUrl } = await import('../../database/embedded/embedded-postgres.js');
   const found = databaseUrl ?? (await embeddedPostgresUrl(dataDir));
   if (found === undefined) {
-    throw new Error(`nothing uses the embedded PostgreSQL in ${dataDir}: start it with "npm start"`);
+    throw new Error(
+      `nothing runs the embedded PostgreSQL in ${resolve(dataDir)}: run "npm start" and leave it running, or set DATABASE_URL`,
+    );
   }
   io.print(found);
 }

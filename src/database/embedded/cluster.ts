@@ -62,8 +62,9 @@ export async function makeCluster({ folder, account }: Cluster, bin: string): Pr
     const { stderr = '', message, code } = error as NodeJS.ErrnoException & { stderr?: string };
     // What Linux does not find is the loader of the program's libraries.
     const hint = code === 'ENOENT' ? ' (on Linux the programs need glibc)' : '';
-    const fault = `PostgreSQL cannot make its database in ${folder}: ${stderr.trim() || message}${hint}`;
-    throw new os.EmbeddedPostgresError(fault, 'Mend that, choose another DATA_DIR', error);
+    const reason = stderr.trim() || message;
+    const fault = `PostgreSQL cannot make its database in ${folder}: ${reason}${hint}`;
+    throw new os.EmbeddedPostgresError(fault, os.remedyFor(reason, 'Mend that, choose another DATA_DIR'), error);
   } finally {
     await fs.rm(drafts, os.REMOVE);
   }

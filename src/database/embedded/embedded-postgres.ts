@@ -4,9 +4,9 @@
  * users were killed goes on, and the next process takes it over.
  */
 import fs from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { clusterFolder, findCluster, makeCluster } from './cluster.js';
-import { EmbeddedPostgresError, unless, withLock } from './operating-system.js';
+import { EmbeddedPostgresError, remedyFor, unless, withLock } from './operating-system.js';
 import { preparePrograms } from './programs.js';
 import { attach, findServer, release, startServer } from './server.js';
 
@@ -29,8 +29,9 @@ export function holdEmbeddedPostgres(dataDir: string): Promise<EmbeddedPostgres>
   for (const name of Object.keys(process.env)) if (name.startsWith('PG')) Reflect.deleteProperty(process.env, name);
   const hold = open(dataDir).catch((error: unknown) => {
     if (error instanceof EmbeddedPostgresError) throw error;
-    const fault = `The embedded PostgreSQL cannot use ${dataDir}: ${(error as Error).message}`;
-    throw new EmbeddedPostgresError(fault, 'Start as its owner, choose another DATA_DIR', error);
+    const { message } = error as Error;
+    const fault = `The embedded PostgreSQL cannot use the folder of DATA_DIR, ${resolve(dataDir)}: ${message}`;
+    throw new EmbeddedPostgresError(fault, remedyFor(message, 'Mend that, choose another DATA_DIR'), error);
   });
   holds.push(hold);
   return hold;

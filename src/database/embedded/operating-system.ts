@@ -16,6 +16,16 @@ export class EmbeddedPostgresError extends Error {
   }
 }
 
+/** What to do about an error of the file system, by its text from Node or from a program. */
+export function remedyFor(reason: string, otherwise: string): string {
+  if (/ENOSPC|No space left|disk is full/.test(reason)) return 'Make room on that disk, choose another DATA_DIR';
+  if (/EROFS|[Rr]ead-only file system/.test(reason)) return 'Make that file system writable, choose another DATA_DIR';
+  if (/EACCES|EPERM|[Pp]ermission denied/.test(reason)) {
+    return 'Start as the owner of that folder, choose another DATA_DIR';
+  }
+  return otherwise;
+}
+
 export const run = promisify(execFile);
 export const isWindows = process.platform === 'win32';
 export const isRoot = process.getuid?.() === 0;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { type Cluster, readPassword } from './cluster.js';
-import { childOptions, EmbeddedPostgresError, isPostgresOf, unless } from './operating-system.js';
+import { childOptions, EmbeddedPostgresError, isPostgresOf, remedyFor, unless } from './operating-system.js';
 
 const LIMIT_MS = 30_000;
 const POLL_MS = 10;
@@ -65,8 +65,9 @@ export async function startServer({ folder, account }: Cluster, bin: string, log
     const { bavail, bsize } = await fs.statfs(folder);
     // A segment of the write-ahead log; with less, even the log may lack the reason.
     const full = bavail * bsize < 2 ** 24 ? 'the disk is full. ' : '';
-    const fault = `PostgreSQL does not start on ${folder}: ${full}${lines.slice(-3).join(' ')}`;
-    throw new EmbeddedPostgresError(fault, 'Mend that, move the folder away to begin anew');
+    const reason = `${full}${lines.slice(-3).join(' ')}`;
+    const remedy = remedyFor(reason, 'Mend that, move the folder away to begin anew');
+    throw new EmbeddedPostgresError(`PostgreSQL does not start on ${folder}: ${reason}`, remedy);
   }
 }
 

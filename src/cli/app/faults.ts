@@ -1,0 +1,22 @@
+import { faultsOf } from '../../apps/app-report.js';
+import type { Admin } from '../admin.js';
+import type { Io, OutputOptions } from '../io.js';
+
+/** A reason why the service cannot sign for an app or verify its tokens. */
+export type AppFault = Readonly<Record<'app_id' | 'fault', string>>;
+
+/** Tries to open every sealed secret, and prints what is wrong. */
+export async function reportFaults(
+  io: Io,
+  { apps, sealingKeys }: Admin,
+  options: OutputOptions = {},
+): Promise<AppFault[]> {
+  const identities = new Map((await apps.identities()).map((identity) => [identity.appId, identity]));
+  const faults = (await apps.all()).flatMap((app) =>
+    faultsOf(app, identities.get(app.appId) ?? null, sealingKeys).map((fault) => ({ app_id: app.appId, fault })),
+  );
+  if (options.json) io.printJson(faults);
+  else if (faults.length === 0) io.printSuccess('every sealed key opens, and every app has a key in force');
+  else for (const { app_id, fault } of faults) io.print(`${app_id}: ${fault}`);
+  return faults;
+}
