@@ -15,7 +15,9 @@ WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
+# The registrations of this checkout; a folder of others may be mounted over it.
 COPY migrations migrations
+RUN ln -s /app/dist/src/cli/main.js /usr/local/bin/im-signature
 USER node
 EXPOSE 3000
 CMD ["node", "dist/src/main.js"]

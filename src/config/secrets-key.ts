@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 /** The size of an AES-256 key. */
 const KEY_BYTES = 32;
@@ -64,13 +64,16 @@ export function keyFile(dataDir: string): string {
 
 function loadOrCreateKept(dataDir: string, file: string): SealingKeys {
   if (!existsSync(file)) createKeyFile(dataDir, file);
+  let text: string;
   try {
-    return parseSecretsKey(readFileSync(file, 'utf8').trim());
+    text = readFileSync(file, 'utf8');
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new Error(`${file} ${code === undefined ? `is no key: ${message}` : `cannot be read (${code})`}`, {
-      cause: error,
-    });
+    throw dataDirError(`${file} cannot be read`, error);
+  }
+  try {
+    return parseSecretsKey(text.trim());
+  } catch (error) {
+    throw new Error(`${file} holds no key: ${(error as Error).message}`, { cause: error });
   }
 }
 
@@ -80,11 +83,21 @@ function createKeyFile(dataDir: string, file: string): void {
   try {
     mkdirSync(dataDir, { recursive: true });
     writeFileSync(draft, `${newSecretsKey(EMBEDDED_KEY_PREFIX)}\n`, { mode: 0o600, flush: true });
+  } catch (error) {
+    if (existsSync(draft)) rmSync(draft);
+    throw dataDirError(`${resolve(dataDir)} cannot be written`, error);
+  }
+  try {
     linkSync(draft, file);
   } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException;
-    if (code !== 'EEXIST') throw new Error(`DATA_DIR: ${dataDir} cannot be written (${code})`, { cause: error });
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   } finally {
-    rmSync(draft, { force: true });
+    rmSync(draft);
   }
+}
+
+function dataDirError(fault: string, error: unknown): Error {
+  const who = `user id ${process.getuid?.() ?? 'unknown'} (${(error as NodeJS.ErrnoException).code ?? ''})`;
+  const remedy = 'make that possible, choose another DATA_DIR, or set DATABASE_URL';
+  return new Error(`DATA_DIR: ${fault} by ${who}; ${remedy}`, { cause: error });
 }

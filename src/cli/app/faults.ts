@@ -11,11 +11,13 @@ export async function reportFaults(
   { apps, sealingKeys }: Admin,
   options: OutputOptions = {},
 ): Promise<AppFault[]> {
+  const registered = await apps.all();
   const identities = new Map((await apps.identities()).map((identity) => [identity.appId, identity]));
-  const faults = (await apps.all()).flatMap((app) =>
+  const faults = registered.flatMap((app) =>
     faultsOf(app, identities.get(app.appId) ?? null, sealingKeys).map((fault) => ({ app_id: app.appId, fault })),
   );
   if (options.json) io.printJson(faults);
+  else if (registered.length === 0) io.print('no app is registered yet');
   else if (faults.length === 0) io.printSuccess('every sealed key opens, and every app has a key in force');
   else for (const { app_id, fault } of faults) io.print(`${app_id}: ${fault}`);
   return faults;

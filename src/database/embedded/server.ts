@@ -64,8 +64,8 @@ export async function startServer({ folder, account }: Cluster, bin: string, log
     if (PASSING.test(text) && Date.now() < end) continue;
     const { bavail, bsize } = await fs.statfs(folder);
     // A segment of the write-ahead log; with less, even the log may lack the reason.
-    const full = bavail * bsize < 2 ** 24 ? 'the disk is full. ' : '';
-    const reason = `${full}${lines.slice(-3).join(' ')}`;
+    if (bavail * bsize < 2 ** 24) lines.push('the disk is full');
+    const reason = lines.slice(-3).join(' ').trim();
     const remedy = remedyFor(reason, 'Mend that, move the folder away to begin anew');
     throw new EmbeddedPostgresError(`PostgreSQL does not start on ${folder}: ${reason}`, remedy);
   }
