@@ -105,7 +105,7 @@ describe('an app that asks for tokens', () => {
       .sign(new TextEncoder().encode(HMAC_SECRET));
     expect(await admin.does(['identity', 'check', '--app-id', 'shop'], { input: token })).toContain('client "bob"');
 
-    await admin.does(['migrate', '--revert']);
+    await admin.does(['migrate', '--revert', '--yes']);
     expect(await identities()).toEqual(before);
     await admin.does(['migrate']);
   });
@@ -117,7 +117,7 @@ describe('an app that asks for tokens', () => {
     expect(await database.query(`SELECT jwks_uri FROM app_identity WHERE app_id = 'upper'`)).toEqual([
       { jwks_uri: 'https://login.example.com/keys' },
     ]);
-    await admin.does(['migrate', '--revert']);
+    await admin.does(['migrate', '--revert', '--yes']);
     for (const name of (await admin.written()).keys()) {
       if (!name.includes('upper')) continue;
       await rm(join(admin.migrations, name));
@@ -127,16 +127,16 @@ describe('an app that asks for tokens', () => {
   it('has its shared secret sealed anew with everything else', async () => {
     const both = { SECRETS_KEY: `two:${randomBytes(32).toString('base64')},one:${SEALING_KEY}` };
     await admin.does(['secrets', 'reseal', '--from', 'one', '--to', 'two'], { env: both });
-    await admin.does(['migrate']);
+    await admin.does(['migrate'], { env: both });
     const [identity] = await identities();
     expect(identity?.sealed_hmac_secret).toMatch(/^v1\.two\./);
     expect(await admin.does(['app', 'check'], { env: both })).toContain('every sealed key opens');
     const { code, stdout } = await admin.im(['app', 'check']);
     expect(code).toBe(1);
     expect(stdout).toContain('HMAC secret: sealed with key "two"');
-    await admin.does(['migrate', '--revert']);
+    await admin.does(['migrate', '--revert', '--yes']);
     expect((await identities())[0]?.sealed_hmac_secret).toMatch(/^v1\.one\./);
-    await admin.does(['migrate']);
+    await rm(join(admin.migrations, [...(await admin.written()).keys()].at(-1) ?? ''));
   });
 
   it('is opened to everyone by a migration that says so, and closed again when that is reverted', async () => {
@@ -144,7 +144,7 @@ describe('an app that asks for tokens', () => {
     await apply();
     expect(await identities()).toEqual([]);
     expect(await admin.does(['app', 'list'])).toContain('none: open');
-    await admin.does(['migrate', '--revert']);
+    await admin.does(['migrate', '--revert', '--yes']);
     expect(await identities()).toHaveLength(1);
   });
 });

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { DIST } from './support/built.js';
 import { type TestDatabase, makeDatabase } from './support/database.js';
@@ -39,6 +39,7 @@ async function serve(env: Record<string, string>): Promise<(path: string) => Pro
   return async (path) => (await (await fetch(`${url}/signature/${path}`)).json()) as Answer;
 }
 
+const REVERT = ['migrate', '--revert', '--yes'];
 const isSignedWith = (answer: Answer, key: string): boolean => answer.signature === hmac(messageOf(answer), key);
 
 describe('an app, from its registration to its end', () => {
@@ -61,10 +62,11 @@ describe('an app, from its registration to its end', () => {
     const said = await admin.does(register, { input: `${FIRST_KEY}\n` });
     const [file = ''] = (await admin.written()).keys();
     expect(file).toMatch(/^\d{13}-register-app-shop-1\.mjs$/);
-    expect(said).toContain(`wrote ${relative(process.cwd(), join(admin.migrations, file))}`);
+    expect(said).toContain('Sealing with the key "old" of SECRETS_KEY.');
+    expect(said).toContain(`wrote ${join(admin.migrations, file)}`);
     expect(await admin.does(['migrate', '--dry-run'])).toMatch(/^would apply RegisterAppShop1\d{13}\n$/);
     expect(await database.query('SELECT * FROM apps')).toEqual([]);
-    expect(await admin.does(['migrate'])).toMatch(/^applied RegisterAppShop1\d{13}\n$/);
+    expect(await admin.does(['migrate'])).toMatch(/^applied RegisterAppShop1\d{13}\nevery sealed key opens/);
     const ask = await serve({ SECRETS_KEY });
     expect(isSignedWith(await ask('login/shop%2F1/alice'), FIRST_KEY)).toBe(true);
   });
@@ -75,7 +77,7 @@ describe('an app, from its registration to its end', () => {
     await admin.does(['migrate']);
     const sign = ['sign', 'login', '--app-id', 'bom', '--client-id', 'a'];
     expect(isSignedWith(JSON.parse(await admin.does(sign)) as Answer, FIRST_KEY)).toBe(true);
-    expect(await admin.does(['migrate', '--revert'])).toMatch(/^reverted RegisterAppBom/);
+    expect(await admin.does(REVERT)).toMatch(/^reverted RegisterAppBom/);
     for (const name of (await admin.written()).keys()) if (name.includes('bom')) await rm(join(admin.migrations, name));
   });
 
@@ -127,8 +129,8 @@ describe('an app, from its registration to its end', () => {
     expect(await row()).toEqual({ name: 'Shop', max_members: 3, disabled: true });
     expect(await admin.fails(['sign', 'login', '--app-id', 'shop/1', '--client-id', 'a'])).toMatch(/app_disabled/);
 
-    expect(await admin.does(['migrate', '--revert'])).toMatch(/^reverted DisableAppShop1/);
-    expect(await admin.does(['migrate', '--revert'])).toMatch(/^reverted SetAppShop1/);
+    expect(await admin.does(REVERT)).toMatch(/^reverted DisableAppShop1/);
+    expect(await admin.does(REVERT)).toMatch(/^reverted SetAppShop1/);
     expect(await row()).toEqual(before);
   });
 
@@ -142,7 +144,7 @@ describe('an app, from its registration to its end', () => {
     await admin.does(['secrets', 'reseal', '--from', 'old', '--to', 'new'], { env: both });
 
     expect(isSignedWith(await ask('login/shop%2F1/alice'), SECOND_KEY)).toBe(true);
-    await admin.does(['migrate']);
+    await admin.does(['migrate'], { env: both });
     expect(isSignedWith(await ask('login/shop%2F1/alice'), SECOND_KEY)).toBe(true);
     expect(await admin.does(['app', 'check'], { env: { SECRETS_KEY: `new:${NEW}` } })).toContain(
       'every sealed key opens',
@@ -150,9 +152,11 @@ describe('an app, from its registration to its end', () => {
 
     const { code, stdout } = await admin.im(['app', 'check', '--json']);
     expect(code).toBe(1);
+    const missing =
+      'sealed with key "new", this environment has only "old": SECRETS_KEY must hold it with its id, new:<base64>';
     expect(JSON.parse(stdout)).toEqual([
-      { app_id: 'shop/1', fault: 'master key 1: sealed with key "new", which SECRETS_KEY does not hold' },
-      { app_id: 'shop/1', fault: 'master key 2: sealed with key "new", which SECRETS_KEY does not hold' },
+      { app_id: 'shop/1', fault: `master key 1: ${missing}` },
+      { app_id: 'shop/1', fault: `master key 2: ${missing}` },
     ]);
     expect(await admin.fails(['secrets', 'reseal', '--from', 'old', '--to', 'new'], { env: both })).toContain(
       'nothing is sealed with the key "old"',
@@ -165,22 +169,26 @@ describe('an app, from its registration to its end', () => {
     const { length } = JSON.parse(await admin.does(['migrate', '--status', '--json'])) as unknown[];
     await database.query(`INSERT INTO conversations (app_id, conversation_id) VALUES ('shop/1', 'c')`);
     await database.query(`INSERT INTO conversation_members VALUES ('shop/1', 'c', 'alice')`);
-    const schema = 2;
-    for (let i = 0; i < length - schema - 1; i++) {
-      expect(await admin.does(['migrate', '--revert'])).toMatch(/^reverted (Reseal|RotateKey)/);
+    const schema = ['CreateConversationRules1795392000001', 'CreateApps1795392000000'];
+    for (let i = 0; i < length - schema.length - 1; i++) {
+      expect(await admin.does(REVERT)).toMatch(/^reverted (Reseal|RotateKey)/);
     }
-    expect(await admin.fails(['migrate', '--revert'])).toMatch(
-      /refused: Key \(app_id\)=\(shop\/1\) is (still )?referenced from table "conversations"/,
+    expect(await admin.fails(REVERT)).toMatch(
+      /RegisterAppShop1\d+ fails \(Key \(app_id\)=\(shop\/1\) is (still )?referenced from table "conversations"\.\); nothing is reverted$/,
     );
     expect(await database.query('SELECT client_id FROM conversation_members')).toHaveLength(1);
     await database.query('DELETE FROM conversations');
-    expect(await admin.does(['migrate', '--revert'])).toMatch(/^reverted RegisterApp/);
-    for (let i = 0; i < schema; i++) {
-      expect(await admin.does(['migrate', '--revert'])).toMatch(/^reverted Create/);
+    expect(await admin.does(REVERT)).toMatch(/^reverted RegisterApp/);
+    for (const name of schema) {
+      expect(await admin.fails(REVERT)).toContain(
+        `drops tables or data; if you mean that, give its name: --revert ${name}`,
+      );
+      expect(await admin.does(['migrate', '--revert', name])).toBe(`reverted ${name}\n`);
     }
-    expect(await admin.does(['migrate', '--revert'])).toBe('nothing to revert\n');
+    expect(await admin.does(REVERT)).toBe('nothing to revert\n');
     expect(await database.query(`SELECT 1 FROM pg_tables WHERE tablename LIKE 'app%'`)).toEqual([]);
-    expect((await admin.does(['migrate'])).match(/^applied /gm)).toHaveLength(length);
+    const again = await admin.does(['migrate'], { env: { SECRETS_KEY: `new:${NEW}` } });
+    expect(again.match(/^applied /gm)).toHaveLength(length);
     expect(await rows()).toEqual(before);
   });
 });
@@ -280,7 +288,7 @@ describe('a command that cannot do what it should', () => {
     const { code, stderr } = await admin.im(REGISTER, { input: 'key', env: { MIGRATIONS_DIR: '/sys/kernel' } });
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      /^im-signature: cannot register an app: \/sys\/kernel\/\d+-register-app-shop\.mjs cannot be written \(E\w+\)\n$/,
+      /^warning: .*\nim-signature: cannot register an app: user id \d+ cannot write to the folder of registrations, \/sys\/kernel \(E\w+\); let that user .*\n$/,
     );
   });
 
@@ -320,6 +328,8 @@ describe('a command that cannot do what it should', () => {
     ['nothing to set', ['app', 'set', '--app-id', 'there']],
     ['a key as an argument', ['app', 'register', '--master-key', 'x']],
     ['two ways to migrate', ['migrate', '--revert', '--dry-run']],
+    ['JSON of what is not a status', ['migrate', '--json']],
+    ['a yes to no question', ['migrate', '--yes']],
   ])('%s is a mistake in the call: exit code 2', async (_mistake, args) => {
     const { code, stdout, stderr } = await admin.im(args);
     expect(code).toBe(2);
@@ -342,6 +352,93 @@ describe('a command that cannot do what it should', () => {
     expect(await admin.fails(reseal, { env: both })).toContain('-register-app-shop.mjs is not applied yet');
   });
 
+  it('an app that is opened to everyone is a warning, on the terminal and on top of the migration', async () => {
+    const jwt = ['--identity', 'jwt', '--hmac-secret', '--algorithms', 'HS256'];
+    const closed = await admin.im([...REGISTER.slice(0, 6), ...jwt], { input: `key\n${'s'.repeat(32)}\n` });
+    expect(closed.stderr).toBe('');
+    await admin.does(['migrate']);
+    const opened = await admin.im(['app', 'set', '--app-id', 'shop', '--identity', 'none']);
+    expect(opened.stderr).toMatch(/^warning: the app "shop" will be open to everyone: .*\n$/);
+    await admin.does(['migrate']);
+    const rotated = await admin.im(['app', 'rotate-key', '--app-id', 'shop'], { input: 'key' });
+    expect(rotated.stderr).toBe('');
+    const fresh = await admin.im([...REGISTER.slice(0, 3), 'fresh', ...REGISTER.slice(4)], { input: 'key' });
+    expect(fresh.stderr).toMatch(/^warning: the app "fresh" will be open to everyone: .*\n$/);
+
+    const firstLines = [...(await admin.written()).values()].map((text) => text.split('\n', 1)[0]);
+    const warning = (id: string) =>
+      `// WARNING: opens the app "${id}" to everyone: anyone gets a signature as any client.`;
+    expect(firstLines).toEqual(['// @ts-check', warning('shop'), '// @ts-check', warning('fresh')]);
+  });
+
+  it('an applied migration whose file is gone is shown, cannot be reverted, and is logged by the service', async () => {
+    await admin.does(REGISTER, { input: 'key' });
+    await admin.does(['migrate']);
+    const [[file = '', text = ''] = []] = await admin.written();
+    await rm(join(admin.migrations, file));
+    const status = JSON.parse(await admin.does(['migrate', '--status', '--json'])) as object[];
+    const name = `RegisterAppShop${file.slice(0, 13)}`;
+    expect(status.at(-1)).toEqual({ name, state: 'applied, not in this build' });
+    expect(await admin.fails(REVERT)).toContain(`${name} was applied last, and this build lacks it: put its file back`);
+    await serve({ SECRETS_KEY: `new:${NEW}` });
+    expect(services.at(-1)?.output()).toContain(`Migrations are applied that this build lacks: removed from`);
+    expect(services.at(-1)?.output()).toContain(`(1): ${name}\n`);
+
+    await writeFile(join(admin.migrations, file), text);
+    expect(await admin.does(['migrate', '--status'])).not.toContain('not in this build');
+  });
+
+  it('a revert names what it reverts: without --yes only where a terminal can be asked', async () => {
+    await admin.does(REGISTER, { input: 'key' });
+    await admin.does(['migrate']);
+    const { code, stdout, stderr } = await admin.im(['migrate', '--revert']);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(/: there is no terminal to ask "Revert RegisterAppShop\d{13}, .*"; add --yes to say yes/);
+    expect(await admin.fails(['migrate', '--revert', 'CreateApps1795392000000'])).toMatch(
+      /only the one that was applied last can be reverted, and that is RegisterAppShop\d{13}, not CreateApps/,
+    );
+    const [name = ''] = (await admin.written()).keys();
+    expect(await admin.does(['migrate', '--revert', `RegisterAppShop${name.slice(0, 13)}`])).toMatch(/^reverted Reg/);
+    expect(await database.query(`SELECT FROM apps WHERE app_id = 'shop'`)).toEqual([]);
+  });
+
+  it('a registration by hand that drops a table is reverted by its name only', async () => {
+    const text = `export class Extra1999999999999 {
+      up(runner) { return runner.query('CREATE TABLE extra ()'); }
+      down(runner) { return runner.query('DROP TABLE extra'); }
+    }`;
+    await writeFile(join(admin.migrations, '1999999999999-extra.mjs'), text);
+    await admin.im(['migrate']);
+    expect(await admin.fails(REVERT)).toContain('give its name: --revert Extra1999999999999');
+    expect(await admin.does(['migrate', '--revert', 'Extra1999999999999'])).toBe('reverted Extra1999999999999\n');
+  });
+
+  it('a migration that fails is named in one line, what came before it is applied, and the output holds nothing else', async () => {
+    await admin.does(REGISTER, { input: 'key' });
+    const text = `export class Bad1999999999999 { up(runner) { return runner.query('SELECT nothing'); } down() {} }`;
+    await writeFile(join(admin.migrations, '1999999999999-bad.mjs'), text);
+    const migration = admin.start(['migrate'], { DATABASE_URL: database.url, SECRETS_KEY: `new:${NEW}` });
+    expect(await migration.ends()).toBe(1);
+    expect(migration.output()).toMatch(
+      /^im-signature: .*Bad1999999999999 fails \(column "nothing" does not exist\); it is rolled back, 1 before it applied: mend or remove it\n$/,
+    );
+    expect(await database.query(`SELECT name FROM apps WHERE app_id = 'shop'`)).toEqual([{ name: 'Shop' }]);
+  });
+
+  it('migrate ends with what app check finds, and fails only for an app that it has just registered', async () => {
+    await admin.does(REGISTER, { input: 'key' });
+    const env = { SECRETS_KEY: OLD };
+    const first = await admin.im(['migrate'], { env });
+    expect(first.code).toBe(1);
+    expect(first.stdout).toMatch(/^applied RegisterAppShop\d+$/m);
+    expect(first.stdout).toContain(
+      'shop: master key 1: sealed with key "new", this environment has only "default": SECRETS_KEY must hold it with its id, new:<base64>\n',
+    );
+    const second = await admin.does(['migrate'], { env });
+    expect(second).toContain(`nothing to apply; registrations in ${admin.migrations}: 1\n`);
+    expect(second).toContain('shop: master key 1: sealed with key "new"');
+  });
+
   it('two administrators at once write two migrations, and both apply', async () => {
     const other = [...REGISTER.slice(0, 3), 'other', ...REGISTER.slice(4)];
     await Promise.all([admin.does(REGISTER, { input: 'key' }), admin.does(other, { input: 'key' })]);
@@ -357,7 +454,7 @@ describe('a command that cannot do what it should', () => {
   });
 });
 
-describe('the hidden prompt', () => {
+describe('a prompt', () => {
   beforeAll(async () => {
     database = await makeDatabase('migrated');
     admin = await makeAdmin({});
@@ -368,10 +465,13 @@ describe('the hidden prompt', () => {
     await admin.remove();
   });
 
-  /** Registers an app in a terminal of its own, made by script(1), and types these answers, each when it is asked for. */
-  async function type(...answers: string[]): Promise<{ code: unknown; screen: string }> {
-    const main = join(DIST, 'src/cli/main.js');
-    const command = `${process.execPath} ${main} app register --app-id shop --name Shop --identity none`;
+  /** Registers an app in a terminal of its own and types these answers, each when it is asked for. */
+  const type = (...answers: string[]) =>
+    inTerminal('app register --app-id shop --name Shop --identity none', [/The master key:/, /once more:/], answers);
+
+  /** Runs a command in a terminal made by script(1). */
+  async function inTerminal(args: string, prompts: RegExp[], answers: string[]) {
+    const command = `${process.execPath} ${join(DIST, 'src/cli/main.js')} ${args}`;
     const env = { DATABASE_URL: database.url, SECRETS_KEY: NEW, MIGRATIONS_DIR: admin.migrations };
     const terminal = runProgram(
       'script',
@@ -379,7 +479,6 @@ describe('the hidden prompt', () => {
       env,
       admin.migrations,
     );
-    const prompts = [/The master key:/, /once more:/];
     for (const [i, answer] of answers.entries()) {
       await terminal.prints(prompts[i] ?? /$/);
       terminal.process.stdin?.write(answer);
@@ -409,6 +508,25 @@ describe('the hidden prompt', () => {
     expect((await admin.written()).size).toBe(0);
   });
 
+  it('asks before it reverts, and takes anything but yes for no', async () => {
+    await admin.im(['app', 'register', '--app-id', 'asked', '--name', 'x', '--identity', 'none'], {
+      input: FIRST_KEY,
+      env: { DATABASE_URL: database.url, SECRETS_KEY: NEW },
+    });
+    await admin.im(['migrate'], { env: { DATABASE_URL: database.url, SECRETS_KEY: NEW } });
+    const revert = (answer: string) =>
+      inTerminal('migrate --revert', [/Revert RegisterAppAsked\d{13}, .*\[y\/N\]/], [answer]);
+    for (const no of ['\r', '\u0003', 'nope\r']) {
+      const { code, screen } = await revert(no);
+      expect(code, screen).toBe(1);
+      expect(screen).toContain('cancelled; nothing was reverted');
+    }
+    const { code, screen } = await revert('y\r');
+    expect(code, screen).toBe(0);
+    expect(screen).toMatch(/reverted RegisterAppAsked\d{13}/);
+    for (const name of (await admin.written()).keys()) await rm(join(admin.migrations, name));
+  });
+
   it('writes nothing after Ctrl-C', async () => {
     const { code, screen } = await type('half-a-k\u0003');
     expect(code).toBe(1);
@@ -418,11 +536,10 @@ describe('the hidden prompt', () => {
 });
 
 describe('commands for trying things out', () => {
-  it('secrets new prints a key that SECRETS_KEY takes', async () => {
+  it('secrets new prints a key with an id of its own', async () => {
     const program = run('src/cli/main.js', {}, ['secrets', 'new']);
     expect(await program.ends()).toBe(0);
-    expect(Buffer.from(program.output(), 'base64')).toHaveLength(32);
-    expect(program.output()).toMatch(/^[A-Za-z0-9+/]{43}=\n$/);
+    expect(program.output()).toMatch(/^k\d{8}-[0-9a-f]{4}:[A-Za-z0-9+/]{43}=\n$/);
   });
 
   it.each([

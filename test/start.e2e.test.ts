@@ -2,9 +2,9 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
@@ -174,13 +174,50 @@ describe('without any setting', () => {
   });
 
   it('does not start when the kept key is not the one that sealed the data', async () => {
-    const first = start({});
-    await first.prints(READY);
-    first.process.kill('SIGTERM');
-    await first.ends();
-    const second = start({ SECRETS_KEY: randomBytes(32).toString('base64') });
-    expect(await second.ends()).toBe(1);
-    expect(second.stderr()).toMatch(/^im-signature did not start\. SECRETS_KEY: decrypts no app's master key; .*\n$/);
+    await rm(join(folder, 'data', 'secrets.key'));
+    const service = start({});
+    expect(await service.ends()).toBe(1);
+    expect(service.stderr()).toMatch(/^im-signature did not start\. SECRETS_KEY: decrypts no app's master key; .*\n$/);
+  });
+
+  it('signs for what it sealed before a SECRETS_KEY was set', async () => {
+    const service = start({ SECRETS_KEY: randomBytes(32).toString('base64') });
+    const [, url] = await service.prints(READY);
+    expect((await fetch(`${url ?? ''}/signature/login/1/a`)).status).toBe(200);
+  });
+
+  it('starts with .env.example as it is', async () => {
+    await copyFile(join(DIST, '../.env.example'), join(folder, '.env'));
+    const settings = { PORT: '0', DATA_DIR: 'data', MIGRATIONS_DIR: inject('registrations') };
+    const service = runProgram(process.execPath, [join(DIST, MAIN)], settings, folder);
+    started.push(service);
+    await service.prints(READY);
+    expect(service.stderr()).toBe('');
+  });
+
+  it('says how psql opens its database, which fails, and opens no other, where none runs', async () => {
+    const url = () => run(CLI, { DATA_DIR: join(folder, 'data') }, ['database', 'url']);
+    const early = url();
+    expect(await early.ends()).toBe(1);
+    expect(early.stdout()).toBe('');
+    expect(early.stderr()).toContain(
+      `nothing runs the embedded PostgreSQL in ${join(folder, 'data')}: run "npm start"`,
+    );
+    const service = start({});
+    await service.prints(/URL=\$\(npx im-signature database url\) && psql "\$URL"/);
+    await service.prints(READY);
+    const late = url();
+    expect(await late.ends()).toBe(0);
+    expect(late.output()).toMatch(/^postgres:\/\/postgres:\S+@127\.0\.0\.1:\d+\/im_signature\?\S+\n$/);
+  });
+
+  it.each(['SIGINT', 'SIGTERM'] as const)('%s during the start ends it without a word', async (signal) => {
+    const service = start({});
+    await vi.waitUntil(async () => (await processesOn(folder)).some((command) => command.includes('-D')), EVENTUALLY);
+    service.process.kill(signal);
+    expect(await service.ends()).toBe(128 + constants.signals[signal]);
+    expect(service.output()).toBe('');
+    expect(await processesOn(folder)).toEqual([]);
   });
 });
 

@@ -52,9 +52,15 @@ describe('a sealed value', () => {
     }
   });
 
-  it('names its key where SECRETS_KEY does not hold it', () => {
-    const sealed = seal('x', purpose, new Map([['2025', randomBytes(32)]]));
-    expect(() => open(sealed, purpose, keys)).toThrow('sealed with key "2025", which SECRETS_KEY does not hold');
+  it.each([
+    ['2025', 'SECRETS_KEY must hold it with its id, 2025:<base64>'],
+    ['embedded-3f9a', 'it is kept with the embedded database of another machine; there set the SECRETS_KEY of here'],
+    ['embedded-3f9a', 'run "npx im-signature secrets reseal --from embedded-3f9a --to 2027"'],
+  ])('sealed with a key "%s" that is missing, says so and what to do', (id, remedy) => {
+    const sealed = seal('x', purpose, new Map([[id, randomBytes(32)]]));
+    const fault = `sealed with key "${id}", this environment has only "2027", "2026": `;
+    expect(() => open(sealed, purpose, keys)).toThrow(fault);
+    expect(() => open(sealed, purpose, keys)).toThrow(remedy);
   });
 
   it('cannot be decrypted with another key of the same id', () => {

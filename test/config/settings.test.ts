@@ -58,6 +58,7 @@ describe('the settings', () => {
     [{ PORT: '' }, 'PORT: must be a whole number from 0 to 65535, not ""'],
     [{ HOST: '' }, 'HOST: must not be empty'],
     [{ MIGRATIONS_DIR: '/not/there' }, 'MIGRATIONS_DIR: no folder is at "/not/there"'],
+    [{ MIGRATIONS_DIR: process.execPath }, `MIGRATIONS_DIR: no folder is at "${process.execPath}"`],
     [{ DATABASE_POOL_SIZE: '0' }, 'DATABASE_POOL_SIZE: must be a whole number from 1 to 999, not "0"'],
     [{ REQUEST_TIMEOUT_MS: '2s' }, 'REQUEST_TIMEOUT_MS: must be a whole number from 10 to 99999, not "2s"'],
     [{ REQUEST_TIMEOUT_MS: '0' }, 'REQUEST_TIMEOUT_MS: must be a whole number from 10 to 99999, not "0"'],
@@ -74,12 +75,15 @@ describe('the settings', () => {
       { DATABASE_URL: 'mysql://user:hunter2@db/im', SECRETS_KEY: KEY },
       'DATABASE_URL: must have the form postgres://user:password@host:5432/database',
     ],
-    [{ DATABASE_URL: URL }, 'SECRETS_KEY: is required with DATABASE_URL (base64 of 32 bytes: openssl rand -base64 32)'],
+    [
+      { DATABASE_URL: URL },
+      'SECRETS_KEY: is required with DATABASE_URL; make a key with "npx im-signature secrets new"',
+    ],
     [
       { NODE_ENV: 'production', Database_Url: URL },
       'DATABASE_URL: is required with NODE_ENV=production; for an embedded PostgreSQL set DATA_DIR instead',
     ],
-    [{ SECRETS_KEY: '' }, 'SECRETS_KEY: entry 1: not the base64 of 32 bytes (44 characters, the last one =)'],
+    [{ SECRETS_KEY: '' }, 'SECRETS_KEY: is empty; make a key with "npx im-signature secrets new"'],
     [{ SECRETS_KEY: `${KEY},${KEY}` }, 'SECRETS_KEY: entry 2: duplicate key id "default"'],
     [{ SECRETS_KEY: `bad id:${KEY}` }, 'SECRETS_KEY: entry 1: a key id is 1 to 32 characters of A-Z a-z 0-9 _ -'],
     [
