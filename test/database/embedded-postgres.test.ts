@@ -417,7 +417,9 @@ describe.runIf(canMount)('the embedded PostgreSQL on a disk of its own (runs whe
 
   it('says in one line that the disk is full, and leaves no draft behind', async () => {
     await mount('size=8m');
-    await expectRefusal(/PostgreSQL cannot make its database in .*No space left on device/);
+    await expectRefusal(
+      /PostgreSQL cannot make its database in .*No space left on device.* Make room on that disk, choose another DATA_DIR, /,
+    );
     expect(await fs.readdir(dataDir)).toEqual([]);
   });
 
@@ -428,7 +430,9 @@ describe.runIf(canMount)('the embedded PostgreSQL on a disk of its own (runs whe
     await fs.rm(join(dataDir, 'postgres.log'));
     const filler = join(dataDir, 'filler');
     await expect(run('dd', ['if=/dev/zero', `of=${filler}`, 'bs=4k'])).rejects.toThrow(/No space left/);
-    await expectRefusal(/PostgreSQL does not start on .*the disk is full/);
+    await expectRefusal(
+      /PostgreSQL does not start on .*the disk is full\. Make room on that disk, choose another DATA_DIR, /,
+    );
     await fs.rm(filler);
     await expectRows(20);
   });
@@ -437,7 +441,9 @@ describe.runIf(canMount)('the embedded PostgreSQL on a disk of its own (runs whe
     await mount('size=100m');
     await run('cp', ['-a', `${made}/data/.`, dataDir]);
     await run('mount', ['-o', 'remount,ro', dataDir]);
-    await expectRefusal(/EROFS: read-only file system.*choose another DATA_DIR, or set DATABASE_URL\.$/);
+    await expectRefusal(
+      /EROFS: read-only file system.*\. Make that file system writable, choose another DATA_DIR, or set DATABASE_URL\.$/,
+    );
     await run('mount', ['-o', 'remount,rw', dataDir]);
     await expectRows(20);
   });
