@@ -54,8 +54,11 @@ describe('a sealed value', () => {
 
   it.each([
     ['2025', 'SECRETS_KEY must hold it with its id, 2025:<base64>'],
-    ['embedded-3f9a', 'it is kept with the embedded database of another machine; there set the SECRETS_KEY of here'],
-    ['embedded-3f9a', 'run "npx im-signature secrets reseal --from embedded-3f9a --to 2027"'],
+    [
+      'embedded-3f9a',
+      'it is kept with the embedded database of another machine. There, set the SECRETS_KEY of this environment, run',
+    ],
+    ['embedded-3f9a', '"npx im-signature secrets reseal --from embedded-3f9a --to 2027"'],
   ])('sealed with a key "%s" that is missing, says so and what to do', (id, remedy) => {
     const sealed = seal('x', purpose, new Map([[id, randomBytes(32)]]));
     const fault = `sealed with key "${id}", this environment has only "2027", "2026": `;
