@@ -22,7 +22,7 @@ export interface Workload {
 export interface Scenario extends Workload {
   readonly name: string;
   readonly about: string;
-  /** The most that CPU per request may be, as a ratio to bare (DESIGN, "Performance budget"). */
+  /** The most that CPU per request may be, as a ratio to bare (docs/design.md, "Performance budget"). */
   readonly goal?: number;
 }
 

@@ -14,7 +14,7 @@ const COUNT = 300;
 const WRITERS = 8;
 const APPS = 40;
 
-/** DESIGN, "Freshness": milliseconds from a commit until a change of an app is in force everywhere. */
+/** docs/design.md, "Freshness": milliseconds from a commit until a change of an app is in force everywhere. */
 const APP_IN_FORCE = 1_000;
 
 /** One change of what is asked at `path`, for the subject with this number. */

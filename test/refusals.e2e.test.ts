@@ -251,7 +251,7 @@ describe('what the service cannot do is 503 unavailable, explained in the log an
   it.each([
     ['keyless', 'The app has no master key'],
     ['copied', 'Master key 1 of app copied: cannot decrypt with key'],
-    ['foreign', 'sealed with key "other", which SECRETS_KEY does not hold'],
+    ['foreign', 'sealed with key "other", this environment has only "default"'],
   ])('an app whose key cannot sign: %s', async (app, reason) => {
     const response = await fetch(`${service.url}/signature/login/${app}/a`);
     expect(response.headers.get('retry-after')).toBe('1');

@@ -67,7 +67,7 @@ function missingKey(id: string, held: readonly string[]): string {
   const missing = `sealed with key "${id}", this environment has only ${held.map((name) => `"${name}"`).join(', ')}: `;
   if (!id.startsWith(EMBEDDED_KEY_PREFIX)) return `${missing}SECRETS_KEY must hold it with its id, ${id}:<base64>`;
   const to = held.find((name) => !name.startsWith(EMBEDDED_KEY_PREFIX)) ?? '<id>';
-  const reseal = `npx im-signature secrets reseal --from ${id} --to ${to}`;
+  const reseal = `im-signature secrets reseal --from ${id} --to ${to}`;
   return (
     `${missing}it is kept with the embedded database of another machine. There, set the SECRETS_KEY of this environment, ` +
     `run "${reseal}", and commit the migration that it writes`

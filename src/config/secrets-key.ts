@@ -19,7 +19,7 @@ export type SealingKeys = ReadonlyMap<string, Buffer>;
  * @throws {Error} that says what is wrong and never repeats any part of a key.
  */
 export function parseSecretsKey(text: string): SealingKeys {
-  if (text === '') throw new Error('is empty; make a key with "npx im-signature secrets new"');
+  if (text === '') throw new Error('is empty; make a key with "im-signature secrets new"');
   const keys = new Map<string, Buffer>();
   for (const [index, entry] of text.split(',').entries()) {
     const colon = entry.indexOf(':');

@@ -99,7 +99,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
   const errors = validateSync(environment, { skipUndefinedProperties: true });
   const faults = errors.flatMap(({ constraints }) => Object.values(constraints ?? {}));
   if (environment.DATABASE_URL !== undefined && environment.SECRETS_KEY === undefined) {
-    faults.push('SECRETS_KEY: is required with DATABASE_URL; make a key with "npx im-signature secrets new"');
+    faults.push('SECRETS_KEY: is required with DATABASE_URL; make a key with "im-signature secrets new"');
   }
   const production = env.NODE_ENV === 'production';
   // A line of `.env` that is not understood must not start an empty database in front of every login.

@@ -16,7 +16,7 @@ export type Membership = 'off' | 'where-registered' | 'required';
 
 export type Role = 'owner' | 'manager' | 'member';
 
-/** The ranks of DESIGN, "Who may do what"; a client that is no member ranks as anyone. */
+/** The ranks of docs/design.md, "Who may do what"; a client that is no member ranks as anyone. */
 const RANK = { owner: 3, manager: 2, member: 1, anyone: 0 } as const;
 
 /** A registered conversation. */
@@ -49,7 +49,7 @@ interface Permission {
   readonly refusal?: string;
 }
 
-/** DESIGN, "Who may do what". */
+/** docs/design.md, "Who may do what". */
 const PERMISSIONS = {
   join: {
     allows: ({ joinRule }, _, { client }) => joinRule === 'anyone' || client.rank >= RANK.member,

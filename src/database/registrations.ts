@@ -179,7 +179,8 @@ export async function isAbout(folder: string, names: readonly string[], appId: s
 const isAmong = (names: readonly string[], file: string) => names.some((name) => name.endsWith(file.slice(0, 13)));
 
 async function changes(folder: string, file: string, appId: string): Promise<boolean> {
-  return (await readFile(join(folder, file), 'utf8')).includes(aboutLine(appId));
+  // A checkout of git on Windows ends lines with CR LF.
+  return (await readFile(join(folder, file), 'utf8')).replaceAll('\r', '').includes(aboutLine(appId));
 }
 
 /** The names of the files, in the order of their times. */

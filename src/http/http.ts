@@ -9,7 +9,7 @@ import { requestId } from '../problems/request-id.js';
 import { serveApiDocument } from './api-document.js';
 import { ProblemFilter, sendProblem } from './problem.filter.js';
 
-/** 500 member ids of 64 ASCII characters, with the rest of the path, fit (DESIGN, "The contract"). */
+/** 500 member ids of 64 ASCII characters, with the rest of the path, fit (docs/design.md, "Contract"). */
 const MAX_URL_BYTES = 64 * 1024;
 /** The request line and all headers together; Node's default of 16 KiB would cut a long member list. */
 const MAX_HEAD_BYTES = 2 * MAX_URL_BYTES;

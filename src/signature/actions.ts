@@ -17,7 +17,7 @@ export interface Action {
 }
 
 /**
- * The parameters of each action, and the message it signs (LeanCloud, "Realtime messaging signatures"; DESIGN, "The contract").
+ * The parameters of each action, and the message it signs (LeanCloud, "Realtime messaging signatures"; docs/design.md, "Contract").
  * The parts are joined with ":" and not escaped, which is why no id may contain one.
  */
 export const ACTIONS = {

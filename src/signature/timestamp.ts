@@ -17,7 +17,7 @@ export function nowMicroseconds(): number {
   return Math.floor(now * 1000);
 }
 
-/** The time as signed and answered (DESIGN, "The contract"). @param microseconds since 1970, whole. */
+/** The time as signed and answered (docs/design.md, "Contract"). @param microseconds since 1970, whole. */
 export function timestampText(format: TimestampFormat, microseconds: number): string {
   if (format === 'milliseconds') return String(Math.floor(microseconds / 1000));
   const seconds = Math.floor(microseconds / 1_000_000);

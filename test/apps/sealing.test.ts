@@ -58,7 +58,7 @@ describe('a sealed value', () => {
       'embedded-3f9a',
       'it is kept with the embedded database of another machine. There, set the SECRETS_KEY of this environment, run',
     ],
-    ['embedded-3f9a', '"npx im-signature secrets reseal --from embedded-3f9a --to 2027"'],
+    ['embedded-3f9a', '"im-signature secrets reseal --from embedded-3f9a --to 2027"'],
   ])('sealed with a key "%s" that is missing, says so and what to do', (id, remedy) => {
     const sealed = seal('x', purpose, new Map([[id, randomBytes(32)]]));
     const fault = `sealed with key "${id}", this environment has only "2027", "2026": `;

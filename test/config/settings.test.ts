@@ -75,15 +75,12 @@ describe('the settings', () => {
       { DATABASE_URL: 'mysql://user:hunter2@db/im', SECRETS_KEY: KEY },
       'DATABASE_URL: must have the form postgres://user:password@host:5432/database',
     ],
-    [
-      { DATABASE_URL: URL },
-      'SECRETS_KEY: is required with DATABASE_URL; make a key with "npx im-signature secrets new"',
-    ],
+    [{ DATABASE_URL: URL }, 'SECRETS_KEY: is required with DATABASE_URL; make a key with "im-signature secrets new"'],
     [
       { NODE_ENV: 'production', Database_Url: URL },
       'DATABASE_URL: is required with NODE_ENV=production; for an embedded PostgreSQL set DATA_DIR instead',
     ],
-    [{ SECRETS_KEY: '' }, 'SECRETS_KEY: is empty; make a key with "npx im-signature secrets new"'],
+    [{ SECRETS_KEY: '' }, 'SECRETS_KEY: is empty; make a key with "im-signature secrets new"'],
     [{ SECRETS_KEY: `${KEY},${KEY}` }, 'SECRETS_KEY: entry 2: duplicate key id "default"'],
     [{ SECRETS_KEY: `bad id:${KEY}` }, 'SECRETS_KEY: entry 1: a key id is 1 to 32 characters of A-Z a-z 0-9 _ -'],
     [

@@ -1,6 +1,6 @@
 import type { Decision, Operation, Role } from '../../src/conversations/decision.js';
 
-/** An example of a line of DESIGN, "Who may do what"; ids without a role are no members. */
+/** An example of a line of docs/design.md, "Who may do what"; ids without a role are no members. */
 export interface Case {
   readonly name: string;
   readonly membership: 'off' | 'where-registered' | 'required';

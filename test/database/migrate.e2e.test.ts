@@ -42,7 +42,7 @@ it('a role that does not see the schema, or not every row, is told so, and not t
   await database.query('ALTER SCHEMA public RENAME TO im');
   await database.query(`GRANT USAGE ON SCHEMA im TO ${role}`);
   await expect(check()).rejects.toThrow(
-    `run "npm run migrate", or put the schema "im" into the search_path of the role "${role}"`,
+    `run "im-signature migrate", or put the schema "im" into the search_path of the role "${role}"`,
   );
   await database.query(`ALTER ROLE ${role} SET search_path = im`);
   await database.query(`REVOKE USAGE ON SCHEMA im FROM ${role}, PUBLIC`);

@@ -30,7 +30,7 @@ export interface TestService {
   close(): Promise<void>;
 }
 
-/** The tables whose rows the service caches, and for how many milliseconds (DESIGN, "Freshness"). */
+/** The tables whose rows the service caches, and for how many milliseconds (docs/design.md, "Freshness"). */
 const CACHED_TABLES = /\b(apps|app_master_keys|app_identity)\b/;
 const CACHED_FOR = 500;
 

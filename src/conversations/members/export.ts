@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { type Client, escapeLiteral } from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
+import { LIFT_LIMITS } from '../../database/data-source.js';
 import type { Format } from './parse.js';
 
 /** The memberships of an app, or of one of its conversations, from one snapshot, by conversation and client. */
@@ -20,6 +21,6 @@ export async function readMembers(
     format === 'csv'
       ? `COPY (${rows}) TO STDOUT (FORMAT csv, HEADER)`
       : `COPY (SELECT row_to_json(m) FROM (${rows}) AS m) TO STDOUT (FORMAT csv, DELIMITER E'\\x01', QUOTE E'\\x02')`;
-  await client.query('BEGIN READ ONLY; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0');
+  await client.query(`BEGIN READ ONLY; ${LIFT_LIMITS}`);
   return client.query(copyTo(copy));
 }

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Client, QueryResult, QueryResultRow } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
+import { LIFT_LIMITS } from '../../database/data-source.js';
 import { type Format, type Line, type Membership, NOT_UTF8, type ParsedLine, parseMembers } from './parse.js';
 
 /**
@@ -102,7 +103,7 @@ export async function loadMembers(client: Client, job: ImportJob): Promise<Count
   let lost: Error | undefined;
   client.once('error', (error: Error) => (lost = error));
   try {
-    await client.query('BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0');
+    await client.query(`BEGIN; ${LIFT_LIMITS}`);
     const counts = await load(client, job);
     job.signal.throwIfAborted();
     committing = true;
@@ -117,8 +118,9 @@ export async function loadMembers(client: Client, job: ImportJob): Promise<Count
     await job.rejects.remove();
     // On a lost connection the server rolls back by itself.
     await client.query('ROLLBACK').catch(() => undefined);
-    // After the loss of a connection, queries fail with less specific errors.
-    const reason = job.signal.aborted ? 'interrupted' : (lost?.message ?? message);
+    // What the server said comes first; once a connection is lost, queries fail with less specific errors.
+    const failure = severity === undefined ? (lost?.message ?? message) : message;
+    const reason = job.signal.aborted ? 'interrupted' : failure;
     throw new Error(`${reason}; nothing was loaded`, { cause: error });
   }
 }
