@@ -134,7 +134,8 @@ function Parses(parse: (text: string) => unknown): PropertyDecorator {
 }
 
 function parseFolder(path: string): void {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) throw new Error(`no folder is at "${path}"`);
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  throw new Error(`no folder is at "${path}"; make it, or name another`);
 }
 
 /** The URL of a Unix socket, `postgres://user:password@/database?host=/folder`, has none; pg takes the one of its parameter. */

@@ -13,7 +13,7 @@ export const OWN_SESSION = 'im_signature.own_session';
  * Prepared statements keep their plan while tables grow: it must not be a sequential scan, which fits an empty table.
  * Compiling a look-up (jit) takes longer than running it.
  */
-const SESSION = `-c statement_timeout=${STATEMENT_TIMEOUT_MS} -c enable_seqscan=off -c jit=off -c ${OWN_SESSION}=on`;
+const SESSION = `-c statement_timeout=${STATEMENT_TIMEOUT_MS} -c enable_seqscan=off -c jit=off -c datestyle=ISO -c ${OWN_SESSION}=on`;
 /** Shorter than networks keep idle connections. */
 const KEEP_ALIVE_DELAY_MS = 10_000;
 /** Codes of Node, a message of pg, and codes of PostgreSQL (appendix A of its manual). */
@@ -37,7 +37,10 @@ class ResilientClient extends Client {
 
 /** What a command does may take long, whatever limits a role has; PostgreSQL 17 has the last of them. */
 const LIMITS = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout'];
-const ADMIN_SESSIONS = [LIMITS, LIMITS.slice(0, -1)].map((names) => names.map((name) => `-c ${name}=0`).join(' '));
+const ADMIN_SESSIONS = [LIMITS, LIMITS.slice(0, -1)].map(
+  // pg reads times in the style ISO only, and a role may have another.
+  (names) => `-c datestyle=ISO ${names.map((name) => `-c ${name}=0`).join(' ')}`,
+);
 /** For a transaction on a connection that may be a pooler's. */
 export const LIFT_LIMITS = `SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN ('${LIMITS.join("', '")}')`;
 

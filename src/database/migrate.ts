@@ -22,9 +22,10 @@ const NOT_IN_BUILD = 'applied, not in this build';
 export async function migrate(url: string, folder: string): Promise<string[]> {
   return withMigrations(url, folder, (dataSource) =>
     withMigrationLock(dataSource, async () => {
+      await requireAccess(dataSource, true);
       const before = await pendingIn(dataSource);
       try {
-        await dataSource.runMigrations({ transaction: 'each' });
+        await applyPending(dataSource);
         return before;
       } catch (error) {
         const after = await pendingIn(dataSource);
@@ -33,6 +34,18 @@ export async function migrate(url: string, folder: string): Promise<string[]> {
       }
     }),
   );
+}
+
+async function applyPending(dataSource: DataSource): Promise<void> {
+  // Given one, it is released also where TypeORM fails before the first migration, and leaves the pool a connection.
+  const runner = dataSource.createQueryRunner();
+  try {
+    const executor = new MigrationExecutor(dataSource, runner);
+    executor.transaction = 'each';
+    await executor.executePendingMigrations();
+  } finally {
+    await runner.release();
+  }
 }
 
 async function pendingIn(dataSource: DataSource): Promise<string[]> {
@@ -57,6 +70,7 @@ export interface LastMigration {
 
 export async function lastMigration(url: string, folder: string): Promise<LastMigration | undefined> {
   return withMigrations(url, folder, async (dataSource, registrations) => {
+    await requireAccess(dataSource);
     const name = await lastIn(dataSource);
     if (name === undefined) return undefined;
     const registration = registrations.find((known) => known.name === name);
@@ -101,6 +115,7 @@ export async function revertLast(url: string, folder: string, expected?: string)
 /** Every migration of this build, and every one that is applied, in order. Changes nothing. */
 export async function migrationStatus(url: string, folder: string): Promise<MigrationState[]> {
   return withMigrations(url, folder, async (dataSource) => {
+    await requireAccess(dataSource);
     const applied = new Set((await new MigrationExecutor(dataSource).getExecutedMigrations()).map(({ name }) => name));
     const inBuild = new Set(dataSource.migrations.map(nameOf));
     // TypeORM orders them by the 13 digits at the end of their names.
@@ -183,6 +198,30 @@ export async function withMigrationLock<T>(dataSource: DataSource, work: () => P
     await lock.rollbackTransaction().catch(() => undefined);
     await lock.release();
   }
+}
+
+/**
+ * @param toMake whether the table of applied migrations is made where it is missing.
+ * @throws {Error} where the role may not read that table, which TypeORM then takes for missing, or may not make it.
+ */
+async function requireAccess(dataSource: DataSource, toMake = false): Promise<void> {
+  const [row] = await dataSource.query<
+    { role: string; schema: string | null; readable: boolean | null; makes: boolean }[]
+  >(`
+    SELECT current_user AS role, current_schema() AS schema,
+      has_table_privilege(to_regclass('${MIGRATIONS_TABLE}'), 'SELECT') AS readable,
+      has_schema_privilege(current_schema(), 'CREATE') AS makes`);
+  const { role = '', schema = null, readable = null, makes = false } = row ?? {};
+  if (readable === false) {
+    throw new Error(`the role "${role}" needs SELECT on ${MIGRATIONS_TABLE}; commands run as the owner of the tables`);
+  }
+  if (readable || makes || !toMake) return;
+  const remedy = `make it the owner of the database, or GRANT CREATE ON SCHEMA "${schema ?? ''}" TO "${role}"`;
+  throw new Error(
+    schema === null
+      ? `no schema in the search_path of the role "${role}" is there; make one, or name another`
+      : `the role "${role}" may not make tables in the schema "${schema}"; ${remedy}`,
+  );
 }
 
 async function withMigrations<T>(

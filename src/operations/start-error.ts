@@ -12,7 +12,7 @@ function explain(error: NodeJS.ErrnoException & { detail?: string }): string {
   const { code, message, syscall, path = 'a file', detail = message } = error;
   if (syscall === 'getaddrinfo') return `HOST: ${message}`;
   const setting = code === 'EADDRINUSE' || code === 'EACCES' ? 'PORT' : 'HOST';
-  if (syscall === 'listen') return `${setting}: cannot listen (${message})`;
+  if (syscall === 'listen') return `${setting}: cannot listen (${message}); choose another ${setting}`;
   switch (code) {
     case '42P01':
       return 'the database has no tables of this service yet; run "im-signature migrate"';

@@ -57,8 +57,11 @@ describe('the settings', () => {
     [{ PORT: '70000' }, 'PORT: must be a whole number from 0 to 65535, not "70000"'],
     [{ PORT: '' }, 'PORT: must be a whole number from 0 to 65535, not ""'],
     [{ HOST: '' }, 'HOST: must not be empty'],
-    [{ MIGRATIONS_DIR: '/not/there' }, 'MIGRATIONS_DIR: no folder is at "/not/there"'],
-    [{ MIGRATIONS_DIR: process.execPath }, `MIGRATIONS_DIR: no folder is at "${process.execPath}"`],
+    [{ MIGRATIONS_DIR: '/not/there' }, 'MIGRATIONS_DIR: no folder is at "/not/there"; make it, or name another'],
+    [
+      { MIGRATIONS_DIR: process.execPath },
+      `MIGRATIONS_DIR: no folder is at "${process.execPath}"; make it, or name another`,
+    ],
     [{ DATABASE_POOL_SIZE: '0' }, 'DATABASE_POOL_SIZE: must be a whole number from 1 to 999, not "0"'],
     [{ REQUEST_TIMEOUT_MS: '2s' }, 'REQUEST_TIMEOUT_MS: must be a whole number from 10 to 99999, not "2s"'],
     [{ REQUEST_TIMEOUT_MS: '0' }, 'REQUEST_TIMEOUT_MS: must be a whole number from 10 to 99999, not "0"'],

@@ -68,3 +68,18 @@ it('no time limit of a role binds a command', async () => {
   });
   await bound.destroy();
 });
+
+it('times are read whatever style of dates a role has', async () => {
+  const name = new URL(database.url).pathname.slice(1);
+  await database.query(`ALTER DATABASE ${name} SET datestyle = 'German, DMY'`);
+  for (const dataSource of [
+    await connect(adminOptions(database.url)),
+    await connectService(serviceOptions(database.url, 1)),
+  ]) {
+    expect(await dataSource.query("SELECT timestamptz '2027-01-31T22:00:00Z' AS time")).toEqual([
+      { time: new Date('2027-01-31T22:00:00Z') },
+    ]);
+    await dataSource.destroy();
+  }
+  await database.query(`ALTER DATABASE ${name} RESET datestyle`);
+});

@@ -25,6 +25,38 @@ it('a migration that fails while the connection of its lock is lost reports its 
   await database.drop();
 });
 
+it('a migration that cannot begin says why: a role without rights, a schema that is not there, a server that only reads', async () => {
+  const { migrate, migrationStatus } =
+    await built<typeof import('../../src/database/migrate.js')>('src/database/migrate.js');
+  const database = await makeDatabase('empty');
+  const role = `writer_${randomUUID().replaceAll('-', '')}`;
+  await database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'pw'`);
+  await database.query(`REVOKE CREATE ON SCHEMA public FROM PUBLIC`);
+  const url = Object.assign(new URL(database.url), { username: role, password: 'pw' });
+  const folder = inject('registrations');
+
+  await expect(migrate(url.href, folder)).rejects.toThrow(
+    `the role "${role}" may not make tables in the schema "public"; make it the owner of the database, ` +
+      `or GRANT CREATE ON SCHEMA "public" TO "${role}"`,
+  );
+  expect((await migrationStatus(url.href, folder)).every(({ state }) => state === 'pending')).toBe(true);
+  await database.query(`GRANT CREATE ON SCHEMA public TO ${role}`);
+  await database.query(`ALTER ROLE ${role} SET default_transaction_read_only = on`);
+  await expect(migrate(url.href, folder)).rejects.toThrow('cannot execute CREATE TABLE in a read-only transaction');
+  await database.query(`ALTER ROLE ${role} RESET default_transaction_read_only`);
+  await database.query(`ALTER ROLE ${role} SET search_path = nowhere`);
+  await expect(migrate(url.href, folder)).rejects.toThrow(
+    `no schema in the search_path of the role "${role}" is there; make one, or name another`,
+  );
+  await database.query('CREATE TABLE im_signature_migrations ()');
+  await database.query(`ALTER ROLE ${role} RESET search_path`);
+  await expect(migrationStatus(url.href, folder)).rejects.toThrow(`needs SELECT on im_signature_migrations`);
+
+  await database.query(`DROP OWNED BY ${role}`);
+  await database.query(`DROP ROLE ${role}`);
+  await database.drop();
+});
+
 it('a role that does not see the schema, or not every row, is told so, and not to migrate', async () => {
   const { requireMigrated } = await built<typeof import('../../src/database/migrate.js')>('src/database/migrate.js');
   const database = await makeDatabase('migrated');
