@@ -305,3 +305,27 @@ describe('identity settings that do not go together', () => {
     expect(await admin.fails(['identity', 'check', '--app-id', 'open'])).toContain('asks for no tokens');
   });
 });
+
+it('an app whose sealing key is lost signs again once its secrets are given anew, and the old ones are no fault', async () => {
+  const own = await makeDatabase('migrated');
+  const ann = await makeAdmin({ DATABASE_URL: own.url, SECRETS_KEY: `old:${SEALING_KEY}` });
+  const env = { SECRETS_KEY: `new:${randomBytes(32).toString('base64')}` };
+  const tokens = ['--identity', 'jwt', '--algorithms', 'HS256', '--hmac-secret'];
+  await ann.does(register('lost', ...tokens), { input: `${MASTER_KEY}\n${HMAC_SECRET}` });
+  await ann.does(['migrate']);
+  expect((await ann.im(['app', 'check'], { env })).code).toBe(1);
+
+  await ann.does(['app', 'rotate-key', '--app-id', 'lost'], { input: MASTER_KEY, env });
+  expect(await ann.im(['migrate'], { env })).toMatchObject({
+    code: 1,
+    stdout: expect.stringContaining('lost: HMAC secret: sealed with key "old"') as string,
+  });
+  await ann.does(['app', 'set', '--app-id', 'lost', '--hmac-secret'], { input: HMAC_SECRET, env });
+  expect(await ann.does(['migrate'], { env })).toContain(
+    'lost: master key 1, which signs no more: sealed with key "old"',
+  );
+  expect((await ann.im(['app', 'check'], { env })).code).toBe(0);
+
+  await own.drop();
+  await ann.remove();
+});

@@ -97,7 +97,7 @@ it('the built command is executable, as npx requires', async () => {
 });
 
 it('app list fits 100 columns with the ids and names that apps have', async () => {
-  const id = 'BxK8fkp2qkGwxyzlOKDiM0mh';
+  const id = 'BxK8fkp2qkGwxyzlOKDiM0mh-gzGzoHsz';
   await database.query(
     `INSERT INTO apps (app_id, name, identity, membership, disabled)
      VALUES ($1, 'A messenger for shops, staging', 'none', 'where-registered', true)`,
@@ -105,7 +105,9 @@ it('app list fits 100 columns with the ids and names that apps have', async () =
   );
   const lines = (await does('app', 'list')).split('\n');
   expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(100);
-  expect(lines).toContainEqual(expect.stringMatching(/^BxK8\w+ │ A .+ │ none: open │ where-registered │ disabled$/));
+  expect(lines).toContainEqual(
+    expect.stringMatching(/^BxK8[\w-]+ │ A messenger for sho… │ none: open │ where-registered │ disabled$/),
+  );
   await database.query('DELETE FROM apps WHERE app_id = $1', [id]);
 });
 

@@ -155,8 +155,8 @@ describe('an app, from its registration to its end', () => {
     const missing =
       'sealed with key "new", this environment has only "old": SECRETS_KEY must hold it with its id, new:<base64>';
     expect(JSON.parse(stdout)).toEqual([
-      { app_id: 'shop/1', fault: `master key 1: ${missing}` },
-      { app_id: 'shop/1', fault: `master key 2: ${missing}` },
+      { app_id: 'shop/1', fault: `master key 1, which signs no more: ${missing}`, past: true },
+      { app_id: 'shop/1', fault: `master key 2: ${missing}`, past: false },
     ]);
     expect(await admin.fails(['secrets', 'reseal', '--from', 'old', '--to', 'new'], { env: both })).toContain(
       'nothing is sealed with the key "old"',

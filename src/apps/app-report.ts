@@ -16,22 +16,34 @@ export function keyStates({ masterKeys }: App, now: number) {
   }));
 }
 
-/** Why the service cannot sign for an app or verify its tokens: a line for each secret that is missing or cannot be decrypted. */
-export function faultsOf(app: App, identity: AppIdentity | null, sealingKeys: SealingKeys): string[] {
-  const faults: string[] = [];
-  const tryToOpen = (secret: string, sealed: string, purpose: SealPurpose): void => {
+/** A secret that is missing or cannot be decrypted; `past`: of a key that signs no more, so that the service does without. */
+export type SecretFault = Readonly<{ fault: string; past: boolean }>;
+
+/** Why the service cannot sign for an app or verify its tokens. @param now milliseconds since 1970. */
+export function faultsOf(app: App, identity: AppIdentity | null, sealingKeys: SealingKeys, now: number): SecretFault[] {
+  const faults: SecretFault[] = [];
+  const tryToOpen = (secret: string, sealed: string, purpose: SealPurpose, past = false): void => {
     try {
       open(sealed, purpose, sealingKeys);
     } catch (error) {
       if (!(error instanceof SealError)) throw error;
-      faults.push(`${secret}: ${error.message}`);
+      faults.push({ fault: `${secret}: ${error.message}`, past });
     }
   };
-  if (app.masterKeys.length === 0) faults.push('no master key');
-  for (const { version, sealedKey } of app.masterKeys) {
-    tryToOpen(`master key ${version}`, sealedKey, masterKeyPurpose(app.appId, version));
+  if (app.masterKeys.length === 0) faults.push({ fault: 'no master key', past: false });
+  const states = keyStates(app, now);
+  for (const [i, { version, sealedKey }] of app.masterKeys.entries()) {
+    const past = states[i]?.state === 'past';
+    tryToOpen(
+      `master key ${version}${past ? ', which signs no more' : ''}`,
+      sealedKey,
+      masterKeyPurpose(app.appId, version),
+      past,
+    );
   }
-  if (app.identity === 'jwt' && identity === null) faults.push('identity is jwt, without settings to verify tokens');
+  if (app.identity === 'jwt' && identity === null) {
+    faults.push({ fault: 'identity is jwt, without settings to verify tokens', past: false });
+  }
   const secret = identity?.sealedHmacSecret ?? null;
   if (secret !== null) tryToOpen('HMAC secret', secret, hmacSecretPurpose(app.appId));
   return faults;

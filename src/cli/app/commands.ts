@@ -27,7 +27,8 @@ export function appCommands(program: Command, io: Io): void {
           'The master key, on a line; with --hmac-secret that secret, on a second line.\n' +
           'On a terminal, each is asked for twice and not shown.',
         reads: MIGRATIONS,
-        example: 'im-signature app register --app-id shop --name "My shop" --identity jwt --algorithms RS256 --jwks-uri https://login.example.com/jwks.json',
+        example:
+          'im-signature app register --app-id shop --name "My shop" --identity jwt --algorithms RS256 --jwks-uri https://login.example.com/jwks.json',
       }),
     )
     .action((options: ChangeOptions) => register(io, options));

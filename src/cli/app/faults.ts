@@ -1,11 +1,11 @@
-import { faultsOf } from '../../apps/app-report.js';
+import { faultsOf, type SecretFault } from '../../apps/app-report.js';
 import type { Admin } from '../admin.js';
 import type { Io, OutputOptions } from '../io.js';
 
 /** A reason why the service cannot sign for an app or verify its tokens. */
-export type AppFault = Readonly<Record<'app_id' | 'fault', string>>;
+type AppFault = SecretFault & Readonly<{ app_id: string }>;
 
-/** Tries to open every sealed secret, and prints what is wrong. */
+/** Tries to open every sealed secret, and prints what is wrong. @returns the faults of what the service needs. */
 export async function reportFaults(
   io: Io,
   { apps, sealingKeys }: Admin,
@@ -14,11 +14,14 @@ export async function reportFaults(
   const registered = await apps.all();
   const identities = new Map((await apps.identities()).map((identity) => [identity.appId, identity]));
   const faults = registered.flatMap((app) =>
-    faultsOf(app, identities.get(app.appId) ?? null, sealingKeys).map((fault) => ({ app_id: app.appId, fault })),
+    faultsOf(app, identities.get(app.appId) ?? null, sealingKeys, Date.now()).map((fault) => ({
+      app_id: app.appId,
+      ...fault,
+    })),
   );
   if (options.json) io.printJson(faults);
   else if (registered.length === 0) io.print('no app is registered yet');
   else if (faults.length === 0) io.printSuccess('every sealed key opens, and every app has a key in force');
   else for (const { app_id, fault } of faults) io.print(`${app_id}: ${fault}`);
-  return faults;
+  return faults.filter(({ past }) => !past);
 }

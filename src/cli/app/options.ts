@@ -31,10 +31,7 @@ export function changeOptions(): Option[] {
       .argParser(parseKeySetUri)
       .conflicts(['jwksFile', 'hmacSecret']),
     new Option('--jwks-file <file>', 'a file with the public keys, a JWK Set').conflicts('hmacSecret'),
-    new Option(
-      '--hmac-secret',
-      'a secret shared with the issuer; asked for, or read from standard input after the master key',
-    ),
+    new Option('--hmac-secret', 'a secret shared with the issuer; asked for, or read from standard input'),
     choice(
       '--hmac-secret-encoding <encoding>',
       'how its bytes are given (default: utf8)',

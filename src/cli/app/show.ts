@@ -13,7 +13,7 @@ export async function list(io: Io, options: OutputOptions): Promise<void> {
     const summaries = (await admin.apps.all()).map((app) => summaryOf(admin, app));
     io.printTable(summaries, options, ({ app_id, name, identity, membership, disabled, key_in_force }) => ({
       app_id,
-      name,
+      name: clip(String(name)),
       identity: identity === 'none' ? io.warning('none: open') : identity,
       membership,
       key: disabled ? io.warning('disabled') : (key_in_force ?? io.warning('none')),
@@ -39,6 +39,12 @@ export async function show(io: Io, id: string, options: OutputOptions): Promise<
     io.printTable(keys);
     if (tokens !== null) io.printTable([tokens]);
   });
+}
+
+/** So that a row fits 100 columns with an id of LeanCloud's, which has 33 characters; `app show` has the whole name. */
+function clip(name: string): string {
+  const characters = Array.from(name);
+  return characters.length <= 20 ? name : `${characters.slice(0, 19).join('')}…`;
 }
 
 /** The app's columns, and which version of its key signs now. */
