@@ -37,7 +37,7 @@ async function start(): Promise<void> {
     autoFlushLogs: false,
   });
   const settings = app.get(Settings);
-  const logger = new ServiceLogger(settings.logLevel, settings.production);
+  const logger = app.get(ServiceLogger);
   app.useLogger(logger);
   await setUpHttp(app);
   app.enableShutdownHooks(['SIGINT', 'SIGTERM'], { useProcessExit: true });

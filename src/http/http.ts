@@ -58,6 +58,7 @@ export async function setUpHttp(app: NestFastifyApplication): Promise<void> {
   app.useGlobalFilters(new ProblemFilter());
   const fastify = app.getHttpAdapter().getInstance();
   fastify.decorateRequest('deadline', 0);
+  fastify.decorateRequest('problem', undefined);
   // Before CORS, which answers preflights itself.
   fastify.addHook('onRequest', (request, reply, done) => {
     request.deadline = performance.now() + requestTimeout;

@@ -11,6 +11,8 @@ import { masterKeyPurpose, seal } from '../../src/apps/sealing.js';
 import type { SealingKeys } from '../../src/config/secrets-key.js';
 import { Clock } from '../../src/config/clock.js';
 import { APPLICATION_OPTIONS, httpAdapter, setUpHttp } from '../../src/http/http.js';
+import { LogSink } from '../../src/operations/log-sink.js';
+import { ServiceLogger } from '../../src/operations/service-logger.js';
 import { TestClock } from './clock.js';
 import { makeDatabase, type TestDatabase } from './database.js';
 
@@ -21,7 +23,7 @@ export interface TestService {
   readonly clock: TestClock;
   /** What the service seals with. */
   readonly sealingKeys: SealingKeys;
-  /** What was logged, one entry a call. */
+  /** The lines that were logged. */
   readonly logged: string[];
   /** How many connections its HTTP server has. */
   connections(): Promise<number>;
@@ -34,6 +36,11 @@ export interface TestService {
 const CACHED_TABLES = /\b(apps|app_master_keys|app_identity)\b/;
 const CACHED_FOR = 500;
 
+/** A log in memory. */
+function keepLines(lines: string[]): LogSink {
+  return Object.assign(new LogSink(-1), { write: (line: string) => void lines.push(line) });
+}
+
 /** The whole service on a database of its own with the demo apps, answering real HTTP on a port of its own. */
 export async function startService(env: Record<string, string> = {}): Promise<TestService> {
   const database = await makeDatabase('migrated');
@@ -43,19 +50,22 @@ export async function startService(env: Record<string, string> = {}): Promise<Te
     CORS_ORIGINS: 'https://chat.example.com',
     PORT: '0',
     MIGRATIONS_DIR: inject('registrations'),
+    LOG_LEVEL: 'debug',
     ...env,
   });
   const logged: string[] = [];
-  const log = (...message: unknown[]): void => void logged.push(message.map(String).join(' '));
   const clock = new TestClock();
   const module = await Test.createTestingModule({ imports: [AppModule] })
     .overrideProvider(Clock)
     .useValue(clock)
+    .overrideProvider(LogSink)
+    .useValue(keepLines(logged))
     .compile();
   const app = module.createNestApplication<NestFastifyApplication>(httpAdapter(), {
     ...APPLICATION_OPTIONS,
-    logger: { log, warn: log, error: log },
+    bufferLogs: true,
   });
+  app.useLogger(app.get(ServiceLogger));
   await setUpHttp(app);
   await app.listen(0, '127.0.0.1');
 
