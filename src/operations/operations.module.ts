@@ -1,0 +1,23 @@
+import { Module } from '@nestjs/common';
+import { AppsModule } from '../apps/apps.module.js';
+import { HealthController } from './health.controller.js';
+import { Health } from './health.js';
+import { LogSink } from './log-sink.js';
+import { RequestCells } from './request-cells.js';
+import { RequestLog } from './request-log.js';
+import { RequestObserver } from './request-observer.js';
+import { ServiceLogger } from './service-logger.js';
+
+@Module({
+  imports: [AppsModule],
+  controllers: [HealthController],
+  providers: [
+    { provide: LogSink, useFactory: () => new LogSink(process.stdout.fd) },
+    ServiceLogger,
+    Health,
+    RequestCells,
+    RequestLog,
+    RequestObserver,
+  ],
+})
+export class OperationsModule {}
