@@ -31,6 +31,9 @@ class Environment {
   @Parses(parseSecretsKey) SECRETS_KEY?: string;
   @Parses(parseCorsOrigins) CORS_ORIGINS?: string;
   @Matches(/^[1-9]\d{1,4}$/, mustBe('a whole number from 10 to 99999')) REQUEST_TIMEOUT_MS = '2000';
+  @Matches(/^[1-9]\d{3,6}$/, mustBe('a whole number from 1000 to 9999999')) KEEP_ALIVE_TIMEOUT_MS = '72000';
+  @Matches(/^(0|[1-9]\d{0,5})$/, mustBe('a whole number from 0 to 999999')) SHUTDOWN_DELAY_MS = '0';
+  @Matches(/^(0|[1-9]\d{0,5})$/, mustBe('a whole number from 0 to 999999')) SHUTDOWN_TIMEOUT_MS = '10000';
   @IsIn(LOG_LEVELS, mustBe(`one of ${LOG_LEVELS.join(', ')}`)) LOG_LEVEL: LogLevelName = 'info';
 }
 
@@ -54,6 +57,12 @@ export class Settings {
     readonly corsOrigins = parseCorsOrigins(environment.CORS_ORIGINS ?? (databaseUrl === undefined ? '*' : 'none')),
     /** Milliseconds after which an unanswered request is refused. */
     readonly requestTimeout = Number(environment.REQUEST_TIMEOUT_MS),
+    /** Milliseconds for which a connection may wait for its next request. */
+    readonly keepAliveTimeout = Number(environment.KEEP_ALIVE_TIMEOUT_MS),
+    /** Milliseconds for which new requests are answered after the signal to end. */
+    readonly shutdownDelay = Number(environment.SHUTDOWN_DELAY_MS),
+    /** Milliseconds after them for what is under way. */
+    readonly shutdownTimeout = Number(environment.SHUTDOWN_TIMEOUT_MS),
     readonly logLevel = environment.LOG_LEVEL,
   ) {}
 }

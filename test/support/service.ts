@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { promisify } from 'node:util';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { inject } from 'vitest';
@@ -10,7 +9,9 @@ import { makeDemoApps } from '../../src/demo.js';
 import { masterKeyPurpose, seal } from '../../src/apps/sealing.js';
 import type { SealingKeys } from '../../src/config/secrets-key.js';
 import { Clock } from '../../src/config/clock.js';
+import { Settings } from '../../src/config/settings.js';
 import { APPLICATION_OPTIONS, httpAdapter, setUpHttp } from '../../src/http/http.js';
+import { serverOf, type SignatureServer } from '../../src/http/server.js';
 import { LogSink } from '../../src/operations/log-sink.js';
 import { ServiceLogger } from '../../src/operations/service-logger.js';
 import { TestClock } from './clock.js';
@@ -25,8 +26,7 @@ export interface TestService {
   readonly sealingKeys: SealingKeys;
   /** The lines that were logged. */
   readonly logged: string[];
-  /** How many connections its HTTP server has. */
-  connections(): Promise<number>;
+  readonly server: SignatureServer;
   /** Writes an app as a registration would; `columns` are those of `apps`. */
   registerApp(appId: string, masterKey: string, columns?: Record<string, string | number | boolean>): Promise<void>;
   close(): Promise<void>;
@@ -61,7 +61,7 @@ export async function startService(env: Record<string, string> = {}): Promise<Te
     .overrideProvider(LogSink)
     .useValue(keepLines(logged))
     .compile();
-  const app = module.createNestApplication<NestFastifyApplication>(httpAdapter(), {
+  const app = module.createNestApplication<NestFastifyApplication>(httpAdapter(module.get(Settings)), {
     ...APPLICATION_OPTIONS,
     bufferLogs: true,
   });
@@ -80,15 +80,13 @@ export async function startService(env: Record<string, string> = {}): Promise<Te
   const keys = app.get<SealingKeys>(SEALING_KEYS);
   await makeDemoApps(app.get(DataSource), keys);
 
-  const server = app.getHttpServer();
-
   return {
     url: await app.getUrl(),
     sealingKeys: keys,
     database: { ...database, query },
     clock,
     logged,
-    connections: () => promisify(server.getConnections.bind(server))(),
+    server: serverOf(app),
     async registerApp(appId, masterKey, columns = {}) {
       const all = { app_id: appId, name: appId, identity: 'none', ...columns };
       const places = Object.keys(all).map((_, index) => `$${index + 1}`);
