@@ -98,6 +98,17 @@ describe('/health/ready', () => {
     expect(await ready()).toBe(READY);
   });
 
+  it('is not ready while the service is about to end, or has too much to do', async () => {
+    const { state } = service.server;
+    state.draining = true;
+    expect(await ready()).toBe('The service is about to end.');
+    state.draining = false;
+    state.shedding = true;
+    expect(await ready()).toBe('The service has more requests than it can answer in time.');
+    state.shedding = false;
+    expect(await ready()).toBe(READY);
+  });
+
   it('is ready where no app is registered yet', async () => {
     await database.query('UPDATE apps SET disabled = true');
     expect(await ready()).toBe(READY);
