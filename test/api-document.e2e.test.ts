@@ -58,9 +58,9 @@ beforeAll(async () => {
   });
 
   // What the examples of refusals ask for.
-  await service.registerApp('small', 'key', { max_members: 1 });
-  await service.registerApp('closed', 'key', { disabled: true });
-  await service.registerApp('ruled', 'key', { membership: 'required' });
+  await service.registerApp('small', 'a-key-in-plain-sight', { max_members: 1 });
+  await service.registerApp('closed', 'a-key-in-plain-sight', { disabled: true });
+  await service.registerApp('ruled', 'a-key-in-plain-sight', { membership: 'required' });
   await service.database.query(`UPDATE app_identity SET sealed_hmac_secret = $1 WHERE app_id = '3'`, [
     seal(SECRET, hmacSecretPurpose('3'), service.sealingKeys),
   ]);

@@ -9,7 +9,7 @@ let service: TestService;
 
 beforeAll(async () => {
   service = await startService();
-  await service.registerApp('keyless', 'key');
+  await service.registerApp('keyless', 'a-key-in-plain-sight');
   await service.database.query(`DELETE FROM app_master_keys WHERE app_id = 'keyless'`);
 });
 

@@ -16,6 +16,7 @@ import { LogSink } from '../../src/operations/log-sink.js';
 import { ServiceLogger } from '../../src/operations/service-logger.js';
 import { TestClock } from './clock.js';
 import { makeDatabase, type TestDatabase } from './database.js';
+import { recordEnvironment, recordOutput, recordSecret } from './recorded.js';
 
 export interface TestService {
   readonly url: string;
@@ -38,7 +39,11 @@ const CACHED_FOR = 500;
 
 /** A log in memory. */
 function keepLines(lines: string[]): LogSink {
-  return Object.assign(new LogSink(-1), { write: (line: string) => void lines.push(line) });
+  const write = (line: string): void => {
+    lines.push(line);
+    recordOutput(line);
+  };
+  return Object.assign(new LogSink(-1), { write });
 }
 
 /** The whole service on a database of its own with the demo apps, answering real HTTP on a port of its own. */
@@ -53,6 +58,7 @@ export async function startService(env: Record<string, string> = {}): Promise<Te
     LOG_LEVEL: 'debug',
     ...env,
   });
+  recordEnvironment(process.env);
   const logged: string[] = [];
   const clock = new TestClock();
   const module = await Test.createTestingModule({ imports: [AppModule] })
@@ -88,6 +94,7 @@ export async function startService(env: Record<string, string> = {}): Promise<Te
     logged,
     server: serverOf(app),
     async registerApp(appId, masterKey, columns = {}) {
+      recordSecret(masterKey);
       const all = { app_id: appId, name: appId, identity: 'none', ...columns };
       const places = Object.keys(all).map((_, index) => `$${index + 1}`);
       await query(`INSERT INTO apps (${Object.keys(all).join()}) VALUES (${places.join()})`, Object.values(all));
