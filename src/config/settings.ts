@@ -24,6 +24,7 @@ const mustBe = (rule: string) => ({ message: `$property: must be ${rule}, not "$
 class Environment {
   @IsNotEmpty(NOT_EMPTY) HOST = '127.0.0.1';
   @IsPort(mustBe('a whole number from 0 to 65535')) PORT = '3000';
+  @IsPort(mustBe('a whole number from 0 to 65535')) METRICS_PORT?: string;
   @Parses(parseDatabaseUrl) DATABASE_URL?: string;
   @Matches(/^[1-9]\d{0,2}$/, mustBe('a whole number from 1 to 999')) DATABASE_POOL_SIZE = '10';
   @IsNotEmpty(NOT_EMPTY) DATA_DIR = '.data';
@@ -45,6 +46,8 @@ export class Settings {
     readonly host = environment.HOST,
     /** 0: any free port. */
     readonly port = Number(environment.PORT),
+    /** Undefined: no metrics. 0: any free port. */
+    readonly metricsPort = environment.METRICS_PORT === undefined ? undefined : Number(environment.METRICS_PORT),
     /** Undefined: an embedded PostgreSQL under `dataDir`. */
     readonly databaseUrl = environment.DATABASE_URL && withHost(environment.DATABASE_URL),
     readonly databasePoolSize = Number(environment.DATABASE_POOL_SIZE),

@@ -18,6 +18,8 @@ export type Statement = Readonly<Record<'name' | 'text', string>>;
  */
 @Injectable()
 export class LookUps implements OnModuleInit {
+  /** By the name of a statement: how often it ran and failed, for how many questions, and how long it took together. */
+  readonly counts = new Map<string, { queries: number; failures: number; questions: number; seconds: number }>();
   private readonly logger = new Logger('LookUps');
   private prepared = false;
 
@@ -38,7 +40,36 @@ export class LookUps implements OnModuleInit {
    * @returns a row for each question, in their order.
    * @throws {Error} when PostgreSQL does not answer in time, refuses, or is in recovery.
    */
-  async rows<Row extends object>({ name, text }: Statement, values: readonly string[], count: number): Promise<Row[]> {
+  async rows<Row extends object>(statement: Statement, values: readonly string[], count: number): Promise<Row[]> {
+    let counts = this.counts.get(statement.name);
+    if (counts === undefined) {
+      counts = { queries: 0, failures: 0, questions: 0, seconds: 0 };
+      this.counts.set(statement.name, counts);
+    }
+    const began = performance.now();
+    try {
+      return await this.ask(statement, values, count);
+    } catch (error) {
+      counts.failures++;
+      throw error;
+    } finally {
+      counts.queries++;
+      counts.questions += count;
+      counts.seconds += (performance.now() - began) / 1000;
+    }
+  }
+
+  /** How many connections there are, are idle, and are waited for. */
+  get connections(): Readonly<Record<'total' | 'idle' | 'waiting', number>> {
+    const { totalCount, idleCount, waitingCount } = this.pool;
+    return { total: totalCount, idle: idleCount, waiting: waitingCount };
+  }
+
+  private async ask<Row extends object>(
+    { name, text }: Statement,
+    values: readonly string[],
+    count: number,
+  ): Promise<Row[]> {
     for (let attempt = 1; ; attempt++) {
       const connecting = before(performance.now() + LIMIT, 'connection to PostgreSQL', this.pool.connect(), (late) => {
         late.release();

@@ -21,6 +21,7 @@ describe('the settings', () => {
     expect(readSettings({})).toEqual({
       host: '127.0.0.1',
       port: 3000,
+      metricsPort: undefined,
       databaseUrl: undefined,
       databasePoolSize: 10,
       dataDir: '.data',
@@ -59,6 +60,7 @@ describe('the settings', () => {
   it.each([
     [{ PORT: '70000' }, 'PORT: must be a whole number from 0 to 65535, not "70000"'],
     [{ PORT: '' }, 'PORT: must be a whole number from 0 to 65535, not ""'],
+    [{ METRICS_PORT: 'x' }, 'METRICS_PORT: must be a whole number from 0 to 65535, not "x"'],
     [{ HOST: '' }, 'HOST: must not be empty'],
     [{ MIGRATIONS_DIR: '/not/there' }, 'MIGRATIONS_DIR: no folder is at "/not/there"'],
     [{ DATABASE_POOL_SIZE: '0' }, 'DATABASE_POOL_SIZE: must be a whole number from 1 to 999, not "0"'],
