@@ -31,6 +31,7 @@ class Environment {
   @Parses(parseSecretsKey) SECRETS_KEY?: string;
   @Parses(parseCorsOrigins) CORS_ORIGINS?: string;
   @Matches(/^[1-9]\d{1,4}$/, mustBe('a whole number from 10 to 99999')) REQUEST_TIMEOUT_MS = '2000';
+  @Matches(/^(0|[1-9]\d{0,8})$/, mustBe('a whole number from 0 to 999999999')) RATE_LIMIT_PER_MINUTE = '60';
   @IsIn(LOG_LEVELS, mustBe(`one of ${LOG_LEVELS.join(', ')}`)) LOG_LEVEL: LogLevelName = 'info';
 }
 
@@ -54,6 +55,8 @@ export class Settings {
     readonly corsOrigins = parseCorsOrigins(environment.CORS_ORIGINS ?? (databaseUrl === undefined ? '*' : 'none')),
     /** Milliseconds after which an unanswered request is refused. */
     readonly requestTimeout = Number(environment.REQUEST_TIMEOUT_MS),
+    /** Requests of a client whose identity is proven; 0: no limit. */
+    readonly rateLimitPerMinute = Number(environment.RATE_LIMIT_PER_MINUTE),
     readonly logLevel = environment.LOG_LEVEL,
   ) {}
 }

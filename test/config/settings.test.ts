@@ -30,6 +30,7 @@ describe('the settings', () => {
       logLevel: 'info',
       production: false,
       requestTimeout: 2000,
+      rateLimitPerMinute: 60,
     });
   });
 
@@ -61,6 +62,7 @@ describe('the settings', () => {
     [{ DATABASE_POOL_SIZE: '0' }, 'DATABASE_POOL_SIZE: must be a whole number from 1 to 999, not "0"'],
     [{ REQUEST_TIMEOUT_MS: '2s' }, 'REQUEST_TIMEOUT_MS: must be a whole number from 10 to 99999, not "2s"'],
     [{ REQUEST_TIMEOUT_MS: '0' }, 'REQUEST_TIMEOUT_MS: must be a whole number from 10 to 99999, not "0"'],
+    [{ RATE_LIMIT_PER_MINUTE: '-1' }, 'RATE_LIMIT_PER_MINUTE: must be a whole number from 0 to 999999999, not "-1"'],
     [{ LOG_LEVEL: 'loud' }, 'LOG_LEVEL: must be one of error, warn, info, debug, not "loud"'],
     [
       { CORS_ORIGINS: 'https://a.example/' },
