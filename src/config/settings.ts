@@ -35,6 +35,7 @@ class Environment {
   @Matches(/^[1-9]\d{3,6}$/, mustBe('a whole number from 1000 to 9999999')) KEEP_ALIVE_TIMEOUT_MS = '72000';
   @Matches(/^(0|[1-9]\d{0,5})$/, mustBe('a whole number from 0 to 999999')) SHUTDOWN_DELAY_MS = '0';
   @Matches(/^(0|[1-9]\d{0,5})$/, mustBe('a whole number from 0 to 999999')) SHUTDOWN_TIMEOUT_MS = '10000';
+  @Matches(/^(0|[1-9]\d{0,8})$/, mustBe('a whole number from 0 to 999999999')) RATE_LIMIT_PER_MINUTE = '60';
   @IsIn(LOG_LEVELS, mustBe(`one of ${LOG_LEVELS.join(', ')}`)) LOG_LEVEL: LogLevelName = 'info';
 }
 
@@ -66,6 +67,8 @@ export class Settings {
     readonly shutdownDelay = Number(environment.SHUTDOWN_DELAY_MS),
     /** Milliseconds after them for what is under way. */
     readonly shutdownTimeout = Number(environment.SHUTDOWN_TIMEOUT_MS),
+    /** Requests of a client whose identity is proven; 0: no limit. */
+    readonly rateLimitPerMinute = Number(environment.RATE_LIMIT_PER_MINUTE),
     readonly logLevel = environment.LOG_LEVEL,
   ) {}
 }

@@ -60,7 +60,7 @@ export async function setUpHttp(app: NestFastifyApplication): Promise<void> {
     origin: corsOrigins === '*' ? '*' : [...corsOrigins],
     methods: ['GET', 'HEAD'],
     allowedHeaders: ['Authorization', 'X-Request-Id'],
-    exposedHeaders: ['Allow', 'Retry-After', 'WWW-Authenticate', 'X-Request-Id'],
+    exposedHeaders: ['Allow', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'WWW-Authenticate', 'X-Request-Id'],
     maxAge: CORS_MAX_AGE,
     // An OPTIONS request that is no preflight is answered like one.
     strictPreflight: false,

@@ -140,13 +140,19 @@ export class Health implements OnApplicationBootstrap {
 
 /** What PostgreSQL says may name roles and addresses, so only the log has it. */
 function faultOf(error: unknown): Fault {
-  const cause = causeOf(error);
-  if (error instanceof DeadlineError) return { reason: `PostgreSQL does not answer within ${LIMIT} ms.`, cause };
-  if (cause.includes('in recovery')) return { reason: 'PostgreSQL is in recovery, a standby.', cause };
+  const chain = Array.from(causes(error));
+  const messages = chain.map((one) => one.message);
+  const cause = messages.at(-1) ?? String(error);
+  if (messages.some((message) => message.includes('in recovery'))) {
+    return { reason: 'PostgreSQL is in recovery, a standby.', cause };
+  }
+  if (chain.some((one) => one instanceof DeadlineError)) {
+    return { reason: 'PostgreSQL does not answer in time.', cause };
+  }
   return { reason: 'PostgreSQL cannot be used.', cause };
 }
 
-function causeOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? error.cause.message : error.message;
+/** An error and what caused it, and so on. */
+function* causes(error: unknown): Generator<Error> {
+  for (let one = error; one instanceof Error; one = one.cause) yield one;
 }

@@ -34,6 +34,7 @@ describe('the settings', () => {
       keepAliveTimeout: 72_000,
       shutdownDelay: 0,
       shutdownTimeout: 10_000,
+      rateLimitPerMinute: 60,
     });
   });
 
@@ -69,6 +70,7 @@ describe('the settings', () => {
     [{ KEEP_ALIVE_TIMEOUT_MS: '999' }, 'KEEP_ALIVE_TIMEOUT_MS: must be a whole number from 1000 to 9999999, not "999"'],
     [{ SHUTDOWN_DELAY_MS: '5s' }, 'SHUTDOWN_DELAY_MS: must be a whole number from 0 to 999999, not "5s"'],
     [{ SHUTDOWN_TIMEOUT_MS: '-1' }, 'SHUTDOWN_TIMEOUT_MS: must be a whole number from 0 to 999999, not "-1"'],
+    [{ RATE_LIMIT_PER_MINUTE: '-1' }, 'RATE_LIMIT_PER_MINUTE: must be a whole number from 0 to 999999999, not "-1"'],
     [{ LOG_LEVEL: 'loud' }, 'LOG_LEVEL: must be one of error, warn, info, debug, not "loud"'],
     [
       { CORS_ORIGINS: 'https://a.example/' },
