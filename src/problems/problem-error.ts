@@ -156,6 +156,11 @@ export const PROBLEMS = {
     title: 'The request expects what this service cannot do',
     example: { detail: 'The only expectation that can be met is 100-continue.' },
   },
+  rate_limited: {
+    status: 429,
+    title: 'There were too many requests',
+    example: { detail: 'This client may make 60 requests a minute. Try again in 7 s.' },
+  },
   unavailable: {
     status: 503,
     title: 'No signature can be made right now',
@@ -165,10 +170,14 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS;
 
-/** Headers that a status asks for (RFC 9110, sections 11.6.1, 10.2.1 and 10.2.3); `Retry-After` in seconds. */
+/**
+ * Headers that a status asks for (RFC 9110, sections 11.6.1, 10.2.1 and 10.2.3, and draft-ietf-httpapi-ratelimit-headers-11);
+ * `Retry-After` in seconds. Those of 429 are an example: a refusal brings its own.
+ */
 export const PROBLEM_HEADERS: Readonly<Partial<Record<number, Readonly<Record<string, string>>>>> = {
   401: { 'WWW-Authenticate': 'Bearer' },
   405: { Allow: 'GET, HEAD, OPTIONS' },
+  429: { 'Retry-After': '7', 'RateLimit-Policy': '"client";q=60;w=60', RateLimit: '"client";r=0;t=7' },
   503: { 'Retry-After': '1' },
 };
 
@@ -176,26 +185,30 @@ export const PROBLEM_HEADERS: Readonly<Partial<Record<number, Readonly<Record<st
 export const RULES = ['join_rule', 'invite_rule', 'kick_rule'] as const;
 export type Rule = (typeof RULES)[number];
 
+interface ProblemOptions extends ErrorOptions {
+  readonly rule?: Rule | undefined;
+  /** Instead of those that the status asks for. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 /** A refusal. `detail` reaches the client: it holds no token, no key and no stack. */
 export class ProblemError extends Error {
   /** The rule that refused, where the caller may know. */
   readonly rule: Rule | undefined;
+  readonly headers: Readonly<Record<string, string>>;
 
   constructor(
     readonly code: ProblemCode,
     readonly detail: string,
-    { rule, ...options }: ErrorOptions & { rule?: Rule | undefined } = {},
+    { rule, headers, ...options }: ProblemOptions = {},
   ) {
     super(`${code}: ${detail}`, options);
     this.rule = rule;
+    this.headers = headers ?? PROBLEM_HEADERS[this.status] ?? {};
   }
 
   get status(): number {
     return PROBLEMS[this.code].status;
-  }
-
-  get headers(): Readonly<Record<string, string>> {
-    return PROBLEM_HEADERS[this.status] ?? {};
   }
 }
 
