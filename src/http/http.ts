@@ -6,13 +6,23 @@ import { Settings } from '../config/settings.js';
 import { ProblemError } from '../problems/problem-error.js';
 import { requestId } from '../problems/request-id.js';
 import { serveApiDocument } from './api-document.js';
+import { LoadShedding, TOO_MUCH } from './load-shedding.js';
 import { ProblemFilter, sendProblem } from './problem.filter.js';
 import { SECURITY_HEADERS } from './security-headers.js';
 import { ServerState } from './server-state.js';
-import { createSignatureServer, MAX_HEAD_BYTES, MAX_URL_BYTES, serverOf, undecodable } from './server.js';
+import {
+  createSignatureServer,
+  MAX_HEAD_BYTES,
+  MAX_URL_BYTES,
+  serverOf,
+  type SignatureAnswer,
+  undecodable,
+} from './server.js';
 
 /** Stands for a path that does not decode. The URL of a request line cannot hold its space. */
 const UNDECODABLE = '/ malformed';
+/** What costs something, and is refused when there is too much of it. */
+const SIGNATURES = '/signature/';
 /** Seconds for which a browser may cache the answer to a preflight. */
 const CORS_MAX_AGE = 86_400;
 /** Every path that is there answers GET, and with it HEAD; OPTIONS is a preflight's, and Node keeps CONNECT to itself. */
@@ -43,8 +53,10 @@ export async function setUpHttp(app: NestFastifyApplication): Promise<void> {
   const fastify = app.getHttpAdapter().getInstance();
   const server = serverOf(app);
   const state = (server.state = app.get(ServerState));
+  const load = new LoadShedding(state);
   fastify.addHook('preClose', (done) => {
     state.draining = true;
+    load.stop();
     done();
   });
   fastify.decorateRequest('deadline', 0);
@@ -69,6 +81,15 @@ export async function setUpHttp(app: NestFastifyApplication): Promise<void> {
     const { originalUrl, raw, params } = request as typeof request & { params: Record<string, string> };
     // Nest answers an empty part of a path (`//`) with "not found"; an absent one reaches the guard, which has a code for it.
     for (const name in params) if (params[name] === '') Reflect.deleteProperty(params, name);
+    if (originalUrl.startsWith(SIGNATURES)) {
+      if (load.isTooMuch()) {
+        // Answered at once, they would ask again within this turn of the event loop, which then would not end.
+        setImmediate(sendProblem, TOO_MUCH, request, reply);
+        return;
+      }
+      state.underWay++;
+      (reply.raw as SignatureAnswer).counts = true;
+    }
     const refusal = refusalOf(originalUrl, raw);
     if (refusal !== undefined) sendProblem(refusal, request, reply);
     else done();

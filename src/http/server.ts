@@ -37,19 +37,33 @@ export interface SignatureServer extends Server {
   readonly sockets: ReadonlySet<Socket>;
 }
 
+/** An answer to be given. */
+export interface SignatureAnswer extends ServerResponse {
+  /** Whether its request is one of those under way. */
+  counts: boolean;
+}
+
 /** Node's HTTP server with limits for heads, time and connections; what its parser refuses is answered with problem details. */
 export function createSignatureServer(listener: RequestListener, settings: Settings): SignatureServer {
   /** The last answer on each connection, given or still to come. */
   const answers = new WeakMap<Socket, ServerResponse>();
-  class Answer extends ServerResponse {
+  class Answer extends ServerResponse implements SignatureAnswer {
+    counts = false;
+
     constructor(...args: ConstructorParameters<typeof ServerResponse>) {
       super(...args);
       answers.set(this.req.socket, this);
     }
 
-    /** Ends its connection while the service drains: a connection kept alive would delay the end. */
     override writeHead(...head: unknown[]): this {
-      if (server.state.draining) this.shouldKeepAlive = false;
+      const { state } = server;
+      // A connection kept alive would delay the end.
+      if (state.draining) this.shouldKeepAlive = false;
+      if (this.counts) {
+        this.counts = false;
+        state.underWay--;
+        state.answered++;
+      }
       return super.writeHead(...(head as [number]));
     }
   }
