@@ -145,6 +145,12 @@ export class Metrics {
     this.gauge('shedding', '1 while requests are refused because there are too many.', [], () => [
       [{}, Number(this.state.shedding)],
     ]);
+    this.counter('shed_total', 'Requests refused because there were too many; also among the refusals.', [], () => [
+      [{}, this.state.shed],
+    ]);
+    this.gauge('http_requests_under_way', 'Requests for a signature that have no answer yet.', [], () => [
+      [{}, this.state.underWay],
+    ]);
     this.gauge('http_connections', 'Open connections of clients.', [], () => {
       const { sockets } = this.adapterHost.httpAdapter.getHttpServer<SignatureServer>();
       return [[{}, sockets.size]];

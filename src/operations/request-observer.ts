@@ -1,7 +1,9 @@
+import type { Server } from 'node:http';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { ProblemError } from '../problems/problem-error.js';
 import { ACTIONS, type ActionName } from '../signature/actions.js';
 import type { SignatureHttpRequest } from '../signature/sorted-members.guard.js';
 import { RequestCells } from './request-cells.js';
@@ -24,9 +26,15 @@ export class RequestObserver implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.adapterHost.httpAdapter.getInstance().addHook('onResponse', (request, reply, done) => {
+    const { httpAdapter } = this.adapterHost;
+    httpAdapter.getInstance().addHook('onResponse', (request, reply, done) => {
       this.observe(request, reply);
       done();
+    });
+    // What is no request for Fastify.
+    httpAdapter.getHttpServer<Server>().on('refused', (problem: ProblemError, requestId: string) => {
+      this.cells.countElsewhere(problem.code);
+      this.log.refused(problem, { request_id: requestId, status: problem.status, code: problem.code });
     });
   }
 

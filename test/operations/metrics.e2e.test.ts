@@ -7,6 +7,7 @@ import { hmacSecretPurpose, seal } from '../../src/apps/sealing.js';
 import { freePort } from '../support/free-port.js';
 import { makeKey, secretKey, tokenFor } from '../support/issuer.js';
 import { run } from '../support/program.js';
+import { rawRequest } from '../support/raw-request.js';
 import { startService, type TestService } from '../support/service.js';
 
 const DEPLOY = join(import.meta.dirname, '../../deploy');
@@ -67,6 +68,14 @@ describe('/metrics', () => {
     await service.database.query(`INSERT INTO client_bans VALUES ('1', 'banned')`);
     expect(await growth('im_signature_app_refusals_total{app="1"}', () => ask('login/1/banned'))).toBe(1);
     expect(await metrics()).not.toContain('nowhere');
+  });
+
+  it('counts, and the log names, what is no HTTP request', async () => {
+    const refusals = 'im_signature_refusals_total{action="",code="malformed_url"}';
+    expect(await growth(refusals, () => rawRequest(service.url, '/', { method: 'SIGN' }))).toBe(1);
+    expect(service.logged.at(-1)).toMatch(
+      /The URL, or the request line around it, is malformed request_id=\S+ status=400/,
+    );
   });
 
   it('has the time of each answer in a histogram by action', async () => {
