@@ -18,6 +18,9 @@ COPY --from=build /app/dist dist
 # The registrations of this checkout; a folder of others may be mounted over it.
 COPY migrations migrations
 RUN ln -s /app/dist/src/cli/main.js /usr/local/bin/im-signature
+# For the log: docker build --build-arg GIT_COMMIT=$(git rev-parse --short HEAD) .
+ARG GIT_COMMIT=
+ENV GIT_COMMIT=$GIT_COMMIT
 USER node
 EXPOSE 3000
 CMD ["node", "dist/src/main.js"]

@@ -9,7 +9,7 @@ let service: TestService;
 
 beforeAll(async () => {
   service = await startService();
-  await service.registerApp('keyless', 'key');
+  await service.registerApp('keyless', 'a-key-in-plain-sight');
   await service.database.query(`DELETE FROM app_master_keys WHERE app_id = 'keyless'`);
 });
 
@@ -77,7 +77,7 @@ describe('X-Request-Id', () => {
     const response = await fetch(`${service.url}/signature/login/keyless/a`, { headers: { 'x-request-id': 'mine-1' } });
     expect(((await response.json()) as ProblemDetails).request_id).toBe('mine-1');
     expect(service.logged.filter((line) => line.includes('mine-1'))).toEqual([
-      expect.stringContaining('mine-1 unavailable: The app has no master key'),
+      expect.stringContaining('The app has no master key. request_id=mine-1 status=503 code=unavailable'),
     ]);
   });
 
@@ -91,6 +91,8 @@ describe('X-Request-Id', () => {
     const answer = await fetch(`${service.url}/signature/login/1/a`, { headers: { origin } });
     expect(answer.headers.get('access-control-expose-headers')?.split(', ').sort()).toEqual([
       'Allow',
+      'RateLimit',
+      'RateLimit-Policy',
       'Retry-After',
       'WWW-Authenticate',
       'X-Request-Id',

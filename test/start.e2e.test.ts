@@ -204,7 +204,7 @@ describe('without any setting', () => {
       `nothing runs the embedded PostgreSQL in ${join(folder, 'data')}: run "npm start"`,
     );
     const service = start({});
-    await service.prints(/URL=\$\(npx im-signature database url\) && psql "\$URL"/);
+    await service.prints(/URL=\$\(DATA_DIR=\S+ npx im-signature database url\) && psql "\$URL"/);
     await service.prints(READY);
     const late = url();
     expect(await late.ends()).toBe(0);
@@ -281,7 +281,7 @@ describe('with a DATABASE_URL', () => {
     await database.query('ALTER TABLE apps_away RENAME TO apps');
     expect(response.status).toBe(503);
     const { request_id } = (await response.json()) as { request_id: string };
-    await service.prints(new RegExp(`${request_id} unavailable: .*relation "apps" does not exist`));
+    await service.prints(new RegExp(`relation "apps" does not exist request_id=${request_id}`));
   });
 
   it('names an app whose key does not open, and starts for the others', async () => {

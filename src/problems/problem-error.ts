@@ -141,10 +141,25 @@ export const PROBLEMS = {
     title: 'The path does not answer this method',
     example: { detail: 'This path answers GET and HEAD.' },
   },
+  request_timeout: {
+    status: 408,
+    title: 'The request did not come in time',
+    example: { detail: 'The request was not there within 10 s.' },
+  },
   uri_too_long: {
     status: 414,
     title: 'The URL is too long',
     example: { detail: 'The URL may have at most 65536 bytes.' },
+  },
+  expectation_failed: {
+    status: 417,
+    title: 'The request expects what this service cannot do',
+    example: { detail: 'The only expectation that can be met is 100-continue.' },
+  },
+  rate_limited: {
+    status: 429,
+    title: 'There were too many requests',
+    example: { detail: 'This client may make 60 requests a minute. Try again in 7 s.' },
   },
   unavailable: {
     status: 503,
@@ -155,10 +170,14 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS;
 
-/** Headers that a status asks for (RFC 9110, sections 11.6.1, 10.2.1 and 10.2.3); `Retry-After` in seconds. */
+/**
+ * Headers that a status asks for (RFC 9110, sections 11.6.1, 10.2.1 and 10.2.3, and draft-ietf-httpapi-ratelimit-headers-11);
+ * `Retry-After` in seconds. Those of 429 are an example: a refusal brings its own.
+ */
 export const PROBLEM_HEADERS: Readonly<Partial<Record<number, Readonly<Record<string, string>>>>> = {
   401: { 'WWW-Authenticate': 'Bearer' },
   405: { Allow: 'GET, HEAD, OPTIONS' },
+  429: { 'Retry-After': '7', 'RateLimit-Policy': '"client";q=60;w=60', RateLimit: '"client";r=0;t=7' },
   503: { 'Retry-After': '1' },
 };
 
@@ -166,26 +185,30 @@ export const PROBLEM_HEADERS: Readonly<Partial<Record<number, Readonly<Record<st
 export const RULES = ['join_rule', 'invite_rule', 'kick_rule'] as const;
 export type Rule = (typeof RULES)[number];
 
+interface ProblemOptions extends ErrorOptions {
+  readonly rule?: Rule | undefined;
+  /** Instead of those that the status asks for. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 /** A refusal. `detail` reaches the client: it holds no token, no key and no stack. */
 export class ProblemError extends Error {
   /** The rule that refused, where the caller may know. */
   readonly rule: Rule | undefined;
+  readonly headers: Readonly<Record<string, string>>;
 
   constructor(
     readonly code: ProblemCode,
     readonly detail: string,
-    { rule, ...options }: ErrorOptions & { rule?: Rule | undefined } = {},
+    { rule, headers, ...options }: ProblemOptions = {},
   ) {
     super(`${code}: ${detail}`, options);
     this.rule = rule;
+    this.headers = headers ?? PROBLEM_HEADERS[this.status] ?? {};
   }
 
   get status(): number {
     return PROBLEMS[this.code].status;
-  }
-
-  get headers(): Readonly<Record<string, string>> {
-    return PROBLEM_HEADERS[this.status] ?? {};
   }
 }
 
