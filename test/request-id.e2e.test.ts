@@ -91,6 +91,8 @@ describe('X-Request-Id', () => {
     const answer = await fetch(`${service.url}/signature/login/1/a`, { headers: { origin } });
     expect(answer.headers.get('access-control-expose-headers')?.split(', ').sort()).toEqual([
       'Allow',
+      'RateLimit',
+      'RateLimit-Policy',
       'Retry-After',
       'WWW-Authenticate',
       'X-Request-Id',
