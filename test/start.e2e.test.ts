@@ -215,8 +215,8 @@ describe('without any setting', () => {
     const service = start({});
     await vi.waitUntil(async () => (await processesOn(folder)).some((command) => command.includes('-D')), EVENTUALLY);
     service.process.kill(signal);
-    expect(await service.ends()).toBe(128 + constants.signals[signal]);
-    expect(service.output()).toBe('');
+    const code = await service.ends();
+    expect({ code, output: service.output() }).toEqual({ code: 128 + constants.signals[signal], output: '' });
     expect(await processesOn(folder)).toEqual([]);
   });
 });
@@ -408,7 +408,7 @@ describe('with a DATABASE_URL', () => {
       'not-there.invalid',
       /^im-signature did not start\. HOST: getaddrinfo E\w+ not-there\.invalid\n$/,
     ],
-    ['of another machine', '192.0.2.1', /^im-signature did not start\. HOST: cannot listen \(.*EADDRNOTAVAIL.*\)\n$/],
+    ['of another machine', '192.0.2.1', /^im-signature did not start\. HOST: cannot listen \(.*EADDRNOTAVAIL.*\); choose another HOST\n$/],
   ])('a HOST %s is one clear line and exit code 1', async (_what, HOST, line) => {
     const service = start({ ...env, HOST });
     expect(await service.ends()).toBe(1);
@@ -547,7 +547,7 @@ describe('with a DATABASE_URL', () => {
     const service = start({ ...env, PORT });
     expect(await service.ends()).toBe(1);
     expect(service.output()).toBe(
-      `im-signature did not start. PORT: cannot listen (listen EADDRINUSE: address already in use 127.0.0.1:${PORT})\n`,
+      `im-signature did not start. PORT: cannot listen (listen EADDRINUSE: address already in use 127.0.0.1:${PORT}); choose another PORT\n`,
     );
     other.close();
   });
