@@ -1,17 +1,29 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Breaker } from '../../src/database/breaker.js';
+import { DeadlineError } from '../../src/problems/deadline.js';
 
-const AWAY = new Error('no answer');
+const AWAY = new Error('connection refused');
+const TIMED_OUT = new DeadlineError('answer');
 const ANSWER = new Error('a value is wrong');
 
 let breaker: Breaker;
 let events: string[];
+/** What PostgreSQL does with a probe; resolved when it has come. */
+let probed: (() => Promise<void>) | undefined;
+let probes: number;
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['performance'], now: 1_000_000 });
+  vi.useFakeTimers({ toFake: ['performance'] });
   vi.advanceTimersByTime(1_000);
   events = [];
-  breaker = new Breaker((error) => error === ANSWER, {
+  probes = 0;
+  probed = undefined;
+  breaker = new Breaker({
+    probe: () => {
+      probes++;
+      return probed?.() ?? new Promise(() => undefined);
+    },
+    isAnswer: (error) => error === ANSWER,
     opened: (cause) => events.push(`opened: ${(cause as Error).message}`),
     closed: (after, refused) => events.push(`closed after ${after} ms, ${refused} refused`),
   });
@@ -21,8 +33,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const fails = () => Promise.reject(AWAY);
 const succeeds = () => Promise.resolve('rows');
+const fails = (error: Error) => () => Promise.reject<string>(error);
 
 /** What became of a call: `tried` and failed, or `refused` without a try. */
 async function outcome(call: () => Promise<string>): Promise<string> {
@@ -35,54 +47,50 @@ async function outcome(call: () => Promise<string>): Promise<string> {
   return breaker.run(tried).catch(() => failed);
 }
 
-/** A call that ends when it is told to. */
-function slowCall() {
-  let end: { resolve: (rows: string) => void; reject: (error: Error) => void } | undefined;
-  const promise = new Promise<string>((resolve, reject) => (end = { resolve, reject }));
-  return { call: () => promise, succeed: () => end?.resolve('rows'), fail: () => end?.reject(AWAY) };
+/** A promise and what settles it. */
+function settleable<T>() {
+  let settle: { resolve: (value: T) => void; reject: (error: Error) => void } | undefined;
+  const promise = new Promise<T>((resolve, reject) => (settle = { resolve, reject }));
+  return { promise, resolve: (value: T) => settle?.resolve(value), reject: (error: Error) => settle?.reject(error) };
 }
 
-async function open(): Promise<void> {
-  for (let i = 0; i < 3; i++) expect(await outcome(fails)).toBe('tried');
-}
-
-describe('after three failures in a row', () => {
-  it('calls are refused at once, and the log hears of it once', async () => {
-    await open();
+describe('calls are refused at once', () => {
+  it('after a time-out', async () => {
+    expect(await outcome(fails(TIMED_OUT))).toBe('tried');
     for (let i = 0; i < 5; i++) expect(await outcome(succeeds)).toBe('refused');
-    expect(events).toEqual(['opened: no answer']);
+    expect(events).toEqual([`opened: ${TIMED_OUT.message}`]);
   });
 
-  it('one call at a time is a probe, a tenth of a second after the one before at the earliest', async () => {
-    await open();
-    vi.advanceTimersByTime(100);
-    const probe = slowCall();
-    const probing = outcome(probe.call);
-    vi.advanceTimersByTime(5_000);
-    expect(await outcome(succeeds)).toBe('refused');
-    probe.fail();
-    expect(await probing).toBe('tried');
-    // That one took longer than the pause.
-    expect(await outcome(fails)).toBe('tried');
-    expect(await outcome(succeeds)).toBe('refused');
-    vi.advanceTimersByTime(100);
-    expect(await outcome(fails)).toBe('tried');
+  it('after three other failures in a row', async () => {
+    for (let i = 0; i < 3; i++) expect(await outcome(fails(AWAY))).toBe('tried');
+    for (let i = 0; i < 5; i++) expect(await outcome(succeeds)).toBe('refused');
+    expect(events).toEqual([`opened: ${AWAY.message}`]);
   });
 
-  it('the first success lets all calls through again', async () => {
-    await open();
+  it('while one probe at a time is made, until the first that succeeds', async () => {
+    let answer = settleable<undefined>();
+    probed = () => answer.promise;
+    await outcome(fails(TIMED_OUT));
+    expect(probes).toBe(1);
     expect(await outcome(succeeds)).toBe('refused');
-    vi.advanceTimersByTime(100);
+    const first = answer;
+    answer = settleable();
+    first.reject(AWAY);
+    await vi.waitUntil(() => probes === 2);
+    expect(await outcome(succeeds)).toBe('refused');
+    answer.resolve(undefined);
+    await vi.waitUntil(() => !breaker.isOpen);
     expect(await outcome(succeeds)).toBe('rows');
-    for (let i = 0; i < 5; i++) expect(await outcome(succeeds)).toBe('rows');
-    expect(events).toEqual(['opened: no answer', 'closed after 101 ms, 1 refused']);
+    expect(probes).toBe(2);
+    expect(events.at(-1)).toMatch(/^closed after \d+ ms, 2 refused$/);
   });
 
-  it('so does the success of a call that was under way', async () => {
-    const slow = slowCall();
-    const waiting = outcome(slow.call);
-    await open();
-    slow.succeed();
+  it('until a call succeeds that was under way', async () => {
+    const slow = settleable<string>();
+    const waiting = outcome(() => slow.promise);
+    await outcome(fails(TIMED_OUT));
+    expect(await outcome(succeeds)).toBe('refused');
+    slow.resolve('rows');
     expect(await waiting).toBe('rows');
     expect(await outcome(succeeds)).toBe('rows');
   });
@@ -91,22 +99,22 @@ describe('after three failures in a row', () => {
 describe('calls go on', () => {
   it('while at least one in three succeeds', async () => {
     for (let i = 0; i < 10; i++) {
-      expect(await outcome(fails)).toBe('tried');
-      expect(await outcome(fails)).toBe('tried');
+      expect(await outcome(fails(AWAY))).toBe('tried');
+      expect(await outcome(fails(AWAY))).toBe('tried');
       expect(await outcome(succeeds)).toBe('rows');
     }
     expect(events).toEqual([]);
   });
 
   it('while PostgreSQL answers with errors', async () => {
-    for (let i = 0; i < 10; i++) expect(await outcome(() => Promise.reject(ANSWER))).toBe('tried');
+    for (let i = 0; i < 10; i++) expect(await outcome(fails(ANSWER))).toBe('tried');
   });
 
   it('when calls fail late that began before the last success', async () => {
-    const slow = slowCall();
-    const waiting = Array.from({ length: 10 }, () => outcome(slow.call));
+    const slow = settleable<string>();
+    const waiting = Array.from({ length: 10 }, () => outcome(() => slow.promise));
     expect(await outcome(succeeds)).toBe('rows');
-    slow.fail();
+    slow.reject(TIMED_OUT);
     expect(await Promise.all(waiting)).toEqual(Array(10).fill('tried'));
     expect(await outcome(succeeds)).toBe('rows');
     expect(events).toEqual([]);
