@@ -1,14 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { DeadlineError } from '../problems/deadline.js';
 import { ProblemError } from '../problems/problem-error.js';
 
-/** Failures in a row that open it. */
-const FAILURES = 3;
+/** Milliseconds that calls wait for the first probe. */
+const DOUBT = 200;
 /** Milliseconds between two probes. */
 const PAUSE = 100;
 
 export interface BreakerOptions {
-  /** Succeeds when PostgreSQL can be used again. */
+  /** Succeeds when PostgreSQL can be used. */
   probe(): Promise<unknown>;
   /** Whether an error came from a PostgreSQL that can be used: it counts as a success. */
   isAnswer(error: unknown): boolean;
@@ -18,24 +17,32 @@ export interface BreakerOptions {
 }
 
 /**
- * Refuses calls at once while PostgreSQL cannot be used: after a time-out, or three other failures in a row. Meanwhile it probes, one
- * probe at a time and ten a second at most, until one succeeds. Calls are no probes: those that share a batch would all wait for it.
+ * Refuses calls at once while PostgreSQL cannot be used. When a call fails, or its time is over, a probe is made; it opens the breaker
+ * when it fails, or has no answer after 200 ms, for which further calls wait. From then on one probe at a time is made, ten a
+ * second at most, until one succeeds. Calls are no probes: all that share their batch would have to wait.
  */
 export class Breaker {
-  private failures = 0;
+  private open = false;
+  private inDoubt = false;
+  private probing = false;
   private succeededAt = -Infinity;
   private openedAt = 0;
   private refused = 0;
+  /** Pending from the first failure until the breaker opens, or PostgreSQL turns out to be usable. */
+  private verdict: Promise<void> | undefined;
+  private settle: (() => void) | undefined;
+  private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: BreakerOptions) {}
 
   get isOpen(): boolean {
-    return this.failures >= FAILURES;
+    return this.open;
   }
 
   /** @throws {ProblemError} `unavailable` at once, without a call, while PostgreSQL cannot be used. */
   async run<T>(call: () => Promise<T>): Promise<T> {
-    if (this.isOpen) {
+    if (this.verdict !== undefined) await this.verdict;
+    if (this.open) {
       this.refused++;
       const cause = new Error('PostgreSQL cannot be used, and was not asked for this request');
       throw new ProblemError('unavailable', 'The service cannot answer right now.', { cause });
@@ -54,33 +61,54 @@ export class Breaker {
   }
 
   private succeed(): void {
-    const wasOpen = this.isOpen;
     this.succeededAt = performance.now();
-    this.failures = 0;
-    if (!wasOpen) return;
+    if (!this.inDoubt) return;
+    this.inDoubt = false;
+    this.endDoubt();
+    if (!this.open) return;
+    this.open = false;
     this.options.closed(this.succeededAt - this.openedAt, this.refused);
     this.refused = 0;
   }
 
-  private fail(error: unknown): void {
-    const before = this.failures;
-    // All that share the batch waited for a time-out, and nothing else succeeded meanwhile.
-    this.failures += error instanceof DeadlineError ? FAILURES : 1;
-    if (before >= FAILURES || this.failures < FAILURES) return;
-    this.openedAt = performance.now();
-    this.options.opened(error);
-    void this.probe();
+  private fail(cause: unknown): void {
+    if (this.inDoubt) return;
+    this.inDoubt = true;
+    this.verdict = new Promise((resolve) => (this.settle = resolve));
+    this.timer = setTimeout(() => {
+      this.refuseCalls(cause);
+    }, DOUBT).unref();
+    if (!this.probing) void this.probe(cause);
   }
 
-  private async probe(): Promise<void> {
-    while (this.isOpen) {
+  private async probe(cause: unknown): Promise<void> {
+    this.probing = true;
+    while (this.inDoubt) {
       try {
         await this.options.probe();
         this.succeed();
       } catch (error) {
         if (this.options.isAnswer(error)) this.succeed();
-        else await delay(PAUSE, undefined, { ref: false });
+        else {
+          this.refuseCalls(cause);
+          await delay(PAUSE, undefined, { ref: false });
+        }
       }
     }
+    this.probing = false;
+  }
+
+  private refuseCalls(cause: unknown): void {
+    if (this.open || !this.inDoubt) return;
+    this.open = true;
+    this.openedAt = performance.now();
+    this.options.opened(cause);
+    this.endDoubt();
+  }
+
+  private endDoubt(): void {
+    clearTimeout(this.timer);
+    this.settle?.();
+    this.verdict = undefined;
   }
 }

@@ -8,20 +8,19 @@ const ANSWER = new Error('a value is wrong');
 
 let breaker: Breaker;
 let events: string[];
-/** What PostgreSQL does with a probe; resolved when it has come. */
-let probed: (() => Promise<void>) | undefined;
-let probes: number;
+/** Each test's own: a breaker that is open goes on probing. */
+let postgres: { probes: number; answer: () => Promise<unknown> };
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['performance'] });
   vi.advanceTimersByTime(1_000);
   events = [];
-  probes = 0;
-  probed = undefined;
+  const server = { probes: 0, answer: () => new Promise<unknown>(() => undefined) };
+  postgres = server;
   breaker = new Breaker({
     probe: () => {
-      probes++;
-      return probed?.() ?? new Promise(() => undefined);
+      server.probes++;
+      return server.answer();
     },
     isAnswer: (error) => error === ANSWER,
     opened: (cause) => events.push(`opened: ${(cause as Error).message}`),
@@ -54,41 +53,61 @@ function settleable<T>() {
   return { promise, resolve: (value: T) => settle?.resolve(value), reject: (error: Error) => settle?.reject(error) };
 }
 
-describe('calls are refused at once', () => {
-  it('after a time-out', async () => {
+describe('when a call fails', () => {
+  it('calls go on where the probe succeeds, and the log says nothing', async () => {
+    postgres.answer = () => Promise.resolve();
     expect(await outcome(fails(TIMED_OUT))).toBe('tried');
-    for (let i = 0; i < 5; i++) expect(await outcome(succeeds)).toBe('refused');
+    expect(await outcome(succeeds)).toBe('rows');
+    expect(postgres.probes).toBe(1);
+    expect(events).toEqual([]);
+  });
+
+  it('they go on where the probe is answered with an error', async () => {
+    postgres.answer = () => Promise.reject(ANSWER);
+    expect(await outcome(fails(AWAY))).toBe('tried');
+    expect(await outcome(succeeds)).toBe('rows');
+  });
+
+  it('they wait for the probe, and are refused where it fails', async () => {
+    const answer = settleable<string>();
+    postgres.answer = () => answer.promise;
+    expect(await outcome(fails(AWAY))).toBe('tried');
+    const waiting = outcome(succeeds);
+    answer.reject(AWAY);
+    expect(await waiting).toBe('refused');
+    expect(events).toEqual(['opened: connection refused']);
+  });
+
+  it('they wait for the probe, and are refused where it is not answered soon', async () => {
+    expect(await outcome(fails(TIMED_OUT))).toBe('tried');
+    expect(await outcome(succeeds)).toBe('refused');
     expect(events).toEqual([`opened: ${TIMED_OUT.message}`]);
   });
+});
 
-  it('after three other failures in a row', async () => {
-    for (let i = 0; i < 3; i++) expect(await outcome(fails(AWAY))).toBe('tried');
-    for (let i = 0; i < 5; i++) expect(await outcome(succeeds)).toBe('refused');
-    expect(events).toEqual([`opened: ${AWAY.message}`]);
-  });
-
+describe('calls are refused at once', () => {
   it('while one probe at a time is made, until the first that succeeds', async () => {
-    let answer = settleable<undefined>();
-    probed = () => answer.promise;
-    await outcome(fails(TIMED_OUT));
-    expect(probes).toBe(1);
+    let answer = settleable<string>();
+    postgres.answer = () => answer.promise;
+    await outcome(fails(AWAY));
     expect(await outcome(succeeds)).toBe('refused');
+    expect(postgres.probes).toBe(1);
     const first = answer;
     answer = settleable();
     first.reject(AWAY);
-    await vi.waitUntil(() => probes === 2);
+    await vi.waitUntil(() => postgres.probes === 2);
     expect(await outcome(succeeds)).toBe('refused');
-    answer.resolve(undefined);
+    answer.resolve('');
     await vi.waitUntil(() => !breaker.isOpen);
     expect(await outcome(succeeds)).toBe('rows');
-    expect(probes).toBe(2);
+    expect(postgres.probes).toBe(2);
     expect(events.at(-1)).toMatch(/^closed after \d+ ms, 2 refused$/);
   });
 
   it('until a call succeeds that was under way', async () => {
     const slow = settleable<string>();
     const waiting = outcome(() => slow.promise);
-    await outcome(fails(TIMED_OUT));
+    await outcome(fails(AWAY));
     expect(await outcome(succeeds)).toBe('refused');
     slow.resolve('rows');
     expect(await waiting).toBe('rows');
@@ -96,18 +115,10 @@ describe('calls are refused at once', () => {
   });
 });
 
-describe('calls go on', () => {
-  it('while at least one in three succeeds', async () => {
-    for (let i = 0; i < 10; i++) {
-      expect(await outcome(fails(AWAY))).toBe('tried');
-      expect(await outcome(fails(AWAY))).toBe('tried');
-      expect(await outcome(succeeds)).toBe('rows');
-    }
-    expect(events).toEqual([]);
-  });
-
+describe('calls go on, without a probe,', () => {
   it('while PostgreSQL answers with errors', async () => {
     for (let i = 0; i < 10; i++) expect(await outcome(fails(ANSWER))).toBe('tried');
+    expect(postgres.probes).toBe(0);
   });
 
   it('when calls fail late that began before the last success', async () => {
@@ -117,6 +128,6 @@ describe('calls go on', () => {
     slow.reject(TIMED_OUT);
     expect(await Promise.all(waiting)).toEqual(Array(10).fill('tried'));
     expect(await outcome(succeeds)).toBe('rows');
-    expect(events).toEqual([]);
+    expect(postgres.probes).toBe(0);
   });
 });
