@@ -16,6 +16,9 @@ COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY migrations migrations
+# For the log: docker build --build-arg GIT_COMMIT=$(git rev-parse --short HEAD) .
+ARG GIT_COMMIT=
+ENV GIT_COMMIT=$GIT_COMMIT
 USER node
 EXPOSE 3000
 CMD ["node", "dist/src/main.js"]

@@ -26,7 +26,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/**/*.e2e.test.ts', EMBEDDED],
-          globalSetup: ['test/support/postgres.setup.ts'],
+          globalSetup: ['test/support/postgres.setup.ts', 'test/support/redaction.setup.ts'],
         },
       },
       { extends: true, test: { name: 'docs', include: [DOCS] } },

@@ -1,21 +1,32 @@
+import { constants } from 'node:os';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DataSource } from 'typeorm';
 import { AppModule } from './app.module.js';
 import { AppRegistry, SEALING_KEYS } from './apps/app-registry.js';
+import { BUILD } from './config/build.js';
 import type { SealingKeys } from './config/secrets-key.js';
-import { Settings } from './config/settings.js';
+import { loadSettings, Settings } from './config/settings.js';
 import { clockDifference } from './database/data-source.js';
 import { DatabaseServer } from './database/database-server.js';
 import { demoInstructions, makeDemoApps } from './demo.js';
+import { drain } from './http/drain.js';
 import { APPLICATION_OPTIONS, httpAdapter, setUpHttp } from './http/http.js';
+import { serverOf } from './http/server.js';
 import { ServiceLogger } from './operations/service-logger.js';
 import { startErrorLines } from './operations/start-error.js';
+import { before } from './problems/deadline.js';
 
 /** Milliseconds between the clocks of two machines above which the log warns. */
 const MAX_CLOCK_DIFFERENCE = 5_000;
 /** The most apps that the log names for one reason. */
 const MAX_NAMED_APPS = 10;
+
+/** The service has to end within this time after its last answer: one that hangs is killed by whoever told it to end. */
+const CLOSE_TIMEOUT_MS = 5_000;
+/** A Ctrl-C reaches the service under `npm start` twice, by the terminal and by npm; within this time it is one. */
+const SAME_SIGNAL_MS = 500;
+const WHAT_RUNS = `im-signature ${BUILD.version}, ${BUILD.commit === undefined ? '' : `commit ${BUILD.commit}, `}Node ${BUILD.node}`;
 
 // When the reader of the log ends, the service goes on without one.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
@@ -30,17 +41,17 @@ try {
 
 async function start(): Promise<void> {
   // Logs are buffered until the logger is set, and dropped when the start fails, which prints one line.
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule, httpAdapter(), {
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule, httpAdapter(loadSettings()), {
     ...APPLICATION_OPTIONS,
     abortOnError: false,
     bufferLogs: true,
     autoFlushLogs: false,
   });
   const settings = app.get(Settings);
-  const logger = new ServiceLogger(settings.logLevel, settings.production);
+  const logger = app.get(ServiceLogger);
   app.useLogger(logger);
   await setUpHttp(app);
-  app.enableShutdownHooks(['SIGINT', 'SIGTERM'], { useProcessExit: true });
+  endOnSignals(app, settings, logger);
 
   const server = app.get(DatabaseServer);
   const dataSource = app.get(DataSource);
@@ -77,6 +88,38 @@ async function start(): Promise<void> {
     logger.warn(`PostgreSQL's clock is ${seconds} this machine's. ${rules}`, 'main');
   }
   if (server.embedded && settings.production) logger.warn(`No DATABASE_URL: data is in ${settings.dataDir}`, 'main');
-  logger.log(`Ready on ${url}`, 'main');
+  logger.log(`Ready on ${url} (${WHAT_RUNS})`, 'main');
   if (demo !== undefined) process.stdout.write(demo(url));
+}
+
+/** The first signal drains the service; a second one ends it at once. */
+function endOnSignals(app: NestFastifyApplication, settings: Settings, logger: ServiceLogger): void {
+  let first: { signal: string; at: number } | undefined;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (first === undefined) {
+        first = { signal, at: performance.now() };
+        void end(app, settings, logger, signal);
+      } else if (signal !== first.signal || performance.now() - first.at > SAME_SIGNAL_MS) {
+        process.exit(128 + constants.signals[signal]);
+      }
+    });
+  }
+}
+
+async function end(app: NestFastifyApplication, settings: Settings, logger: ServiceLogger, signal: string) {
+  const { shutdownDelay, shutdownTimeout } = settings;
+  const delay = shutdownDelay > 0 ? `accepts requests for ${shutdownDelay} ms more, ` : '';
+  logger.log(`${signal}: ${delay}ends once what is under way is answered, ${shutdownTimeout} ms later at most`, 'main');
+  const cut = await drain(serverOf(app), settings);
+  if (cut > 0) logger.warn(`${cut} connections were still open after ${shutdownTimeout} ms, and were cut`, 'main');
+  let code = 0;
+  try {
+    await before(performance.now() + CLOSE_TIMEOUT_MS, 'end of the connections to PostgreSQL', app.close());
+  } catch (error) {
+    code = 1;
+    logger.error(`The end was not clean: ${String((error as Error).cause ?? error)}`, 'main');
+  }
+  logger.log(`Ended (${WHAT_RUNS})`, 'main');
+  process.exit(code);
 }

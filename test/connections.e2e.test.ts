@@ -1,6 +1,9 @@
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { Agent, get, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { sendBytes } from './support/raw-request.js';
 import { startService, type TestService } from './support/service.js';
 
 let service: TestService;
@@ -22,11 +25,88 @@ describe('a request that is none', () => {
       socket.write(bytes);
       socket.resume();
       await once(socket, 'end');
-      expect(await service.connections()).toBe(1);
-      await vi.waitUntil(async () => (await service.connections()) === 0, { timeout: 30_000 });
+      expect(service.server.sockets.size).toBe(1);
+      await vi.waitUntil(() => service.server.sockets.size === 0, { timeout: 30_000 });
       socket.destroy();
     },
   );
+});
+
+const LOGIN = 'GET /signature/login/1/a HTTP/1.1\r\nHost: test\r\n\r\n';
+
+/** The statuses of the answers on one connection. */
+function statusesIn(text: string): number[] {
+  return Array.from(text.matchAll(/^HTTP\/1\.1 (\d+) /gm), ([, status]) => Number(status));
+}
+
+describe('on one connection', () => {
+  it('what follows good requests and is none is refused after their answers', async () => {
+    const text = await sendBytes(service.url, `${LOGIN}${LOGIN}garbage\r\n\r\n`);
+    expect(statusesIn(text.replaceAll('}HTTP', '}\nHTTP'))).toEqual([200, 200, 400]);
+  });
+
+  it('a client that closes its side after its last request has all its answers', async () => {
+    const { hostname, port } = new URL(service.url);
+    const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
+    let text = '';
+    socket.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+    socket.end(LOGIN + LOGIN);
+    await once(socket, 'close');
+    expect(statusesIn(text.replaceAll('}HTTP', '}\nHTTP'))).toEqual([200, 200]);
+  });
+});
+
+describe('a connection without a whole request', () => {
+  beforeAll(() => {
+    service.server.headersTimeout = 1;
+    service.server.requestTimeout = 1;
+  });
+
+  afterAll(() => {
+    service.server.headersTimeout = service.server.requestTimeout = 10_000;
+  });
+
+  it.each(['G', 'GET / HTTP/1.1\r\nHost: test\r\n'])(
+    'is refused with 408 when the head does not come: %j',
+    async (part) => {
+      const text = await sendBytes(service.url, part);
+      const [head = '', body = ''] = text.split('\r\n\r\n');
+      expect(head).toMatch(/^HTTP\/1\.1 408 Request Timeout$/m);
+      expect(JSON.parse(body)).toMatchObject({ status: 408, code: 'request_timeout' });
+    },
+  );
+
+  it('is closed without a word when nothing was sent: browsers connect in advance', async () => {
+    expect(await sendBytes(service.url)).toBe('');
+  });
+});
+
+it('connections beyond the bound are closed, and those that are there go on', async () => {
+  const { server, url } = service;
+  const bound = server.maxConnections;
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  try {
+    const ask = async () => {
+      const [response] = (await once(get(`${url}/`, { agent }), 'response')) as [IncomingMessage];
+      response.resume();
+      await once(response, 'end');
+      return response.statusCode;
+    };
+    expect(await ask()).toBe(200);
+    server.maxConnections = server.sockets.size;
+    expect(await sendBytes(url, LOGIN)).toBe('');
+    expect(await ask()).toBe(200);
+  } finally {
+    server.maxConnections = bound;
+    agent.destroy();
+  }
+  expect((await fetch(`${url}/`)).status).toBe(200);
+});
+
+it('the bound leaves descriptors for PostgreSQL', async () => {
+  const limits = await readFile('/proc/self/limits', 'utf8');
+  const descriptors = Number(/^Max open files +(\d+)/m.exec(limits)?.[1]);
+  expect(service.server.maxConnections).toBeLessThan(descriptors - 100);
 });
 
 it('a request that comes while the service closes is answered like any other, and its connection closed', async () => {

@@ -175,6 +175,30 @@ describe('a request is refused with its code', () => {
     await refusedRaw('/signature/login/1/a', 'malformed_url', { method: 'SIGN' });
   });
 
+  it.each([[[]], [['Host: a', 'Host: a']], [['Host: a', 'host: b']]])('Host lines %j: malformed_url', async (host) => {
+    await refusedRaw('/signature/login/1/a', 'malformed_url', { host });
+  });
+
+  it('not a request of HTTP/1.0 without a Host, which needs none', async () => {
+    expect((await rawRequest(service.url, '/signature/login/1/a', { host: [], version: '1.0' })).status).toBe(200);
+  });
+
+  it('an expectation that cannot be met', async () => {
+    await refusedRaw('/signature/login/1/a', 'expectation_failed', { headers: ['Expect: banana'] });
+  });
+
+  it('not the expectation of HTTP, 100-continue', async () => {
+    const { head, body } = await rawRequest(service.url, '/signature/login/1/a', { headers: ['Expect: 100-continue'] });
+    expect(head).toBe('HTTP/1.1 100 Continue');
+    expect(body).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it('CONNECT, as this is no proxy', async () => {
+    const { status, head, body } = await rawRequest(service.url, 'example.com:443', { method: 'CONNECT' });
+    expectProblem(status, /^content-type: (.*)$/im.exec(head)?.[1] ?? null, body, 'method_not_allowed');
+    expect(head).toMatch(/^allow: GET, HEAD, OPTIONS$/im);
+  });
+
   it('501 members, where the app allows 500', async () => {
     const members = Array.from({ length: 501 }, (_, i) => String(i).padStart(3, '0')).join(':');
     const { detail } = await refused(`/signature/invite/1/a/c/${members}`, 'too_many_members');

@@ -24,6 +24,7 @@ const mustBe = (rule: string) => ({ message: `$property: must be ${rule}, not "$
 class Environment {
   @IsNotEmpty(NOT_EMPTY) HOST = '127.0.0.1';
   @IsPort(mustBe('a whole number from 0 to 65535')) PORT = '3000';
+  @IsPort(mustBe('a whole number from 0 to 65535')) METRICS_PORT?: string;
   @Parses(parseDatabaseUrl) DATABASE_URL?: string;
   @Matches(/^[1-9]\d{0,2}$/, mustBe('a whole number from 1 to 999')) DATABASE_POOL_SIZE = '10';
   @IsNotEmpty(NOT_EMPTY) DATA_DIR = '.data';
@@ -31,6 +32,9 @@ class Environment {
   @Parses(parseSecretsKey) SECRETS_KEY?: string;
   @Parses(parseCorsOrigins) CORS_ORIGINS?: string;
   @Matches(/^[1-9]\d{1,4}$/, mustBe('a whole number from 10 to 99999')) REQUEST_TIMEOUT_MS = '2000';
+  @Matches(/^[1-9]\d{3,6}$/, mustBe('a whole number from 1000 to 9999999')) KEEP_ALIVE_TIMEOUT_MS = '72000';
+  @Matches(/^(0|[1-9]\d{0,5})$/, mustBe('a whole number from 0 to 999999')) SHUTDOWN_DELAY_MS = '0';
+  @Matches(/^(0|[1-9]\d{0,5})$/, mustBe('a whole number from 0 to 999999')) SHUTDOWN_TIMEOUT_MS = '10000';
   @Matches(/^(0|[1-9]\d{0,8})$/, mustBe('a whole number from 0 to 999999999')) RATE_LIMIT_PER_MINUTE = '60';
   @IsIn(LOG_LEVELS, mustBe(`one of ${LOG_LEVELS.join(', ')}`)) LOG_LEVEL: LogLevelName = 'info';
 }
@@ -43,6 +47,8 @@ export class Settings {
     readonly host = environment.HOST,
     /** 0: any free port. */
     readonly port = Number(environment.PORT),
+    /** Undefined: no metrics. 0: any free port. */
+    readonly metricsPort = environment.METRICS_PORT === undefined ? undefined : Number(environment.METRICS_PORT),
     /** Undefined: an embedded PostgreSQL under `dataDir`. */
     readonly databaseUrl = environment.DATABASE_URL && withHost(environment.DATABASE_URL),
     readonly databasePoolSize = Number(environment.DATABASE_POOL_SIZE),
@@ -55,6 +61,12 @@ export class Settings {
     readonly corsOrigins = parseCorsOrigins(environment.CORS_ORIGINS ?? (databaseUrl === undefined ? '*' : 'none')),
     /** Milliseconds after which an unanswered request is refused. */
     readonly requestTimeout = Number(environment.REQUEST_TIMEOUT_MS),
+    /** Milliseconds for which a connection may wait for its next request. */
+    readonly keepAliveTimeout = Number(environment.KEEP_ALIVE_TIMEOUT_MS),
+    /** Milliseconds for which new requests are answered after the signal to end. */
+    readonly shutdownDelay = Number(environment.SHUTDOWN_DELAY_MS),
+    /** Milliseconds after them for what is under way. */
+    readonly shutdownTimeout = Number(environment.SHUTDOWN_TIMEOUT_MS),
     /** Requests of a client whose identity is proven; 0: no limit. */
     readonly rateLimitPerMinute = Number(environment.RATE_LIMIT_PER_MINUTE),
     readonly logLevel = environment.LOG_LEVEL,

@@ -27,6 +27,7 @@ export class Breaker {
   private probing = false;
   private succeededAt = -Infinity;
   private openedAt = 0;
+  private openedBy: unknown;
   private refused = 0;
   /** Pending from the first failure until the breaker opens, or PostgreSQL turns out to be usable. */
   private verdict: Promise<void> | undefined;
@@ -44,7 +45,9 @@ export class Breaker {
     if (this.verdict !== undefined) await this.verdict;
     if (this.open) {
       this.refused++;
-      const cause = new Error('PostgreSQL cannot be used, and was not asked for this request');
+      const cause = new Error('PostgreSQL cannot be used, and was not asked for this request', {
+        cause: this.openedBy,
+      });
       throw new ProblemError('unavailable', 'The service cannot answer right now.', { cause });
     }
     const startedAt = performance.now();
@@ -102,6 +105,7 @@ export class Breaker {
     if (this.open || !this.inDoubt) return;
     this.open = true;
     this.openedAt = performance.now();
+    this.openedBy = cause;
     this.options.opened(cause);
     this.endDoubt();
   }

@@ -21,6 +21,8 @@ const PROBE: Statement = { name: 'probe', text: 'SELECT WHERE NOT pg_is_in_recov
  */
 @Injectable()
 export class LookUps implements OnModuleInit {
+  /** By the name of a statement: how often it ran and failed, for how many questions, and how long it took together. */
+  readonly counts = new Map<string, { queries: number; failures: number; questions: number; seconds: number }>();
   private readonly logger = new Logger('LookUps');
   private prepared = false;
   /** For the whole pool: what does not answer is the server, not a statement. */
@@ -56,7 +58,37 @@ export class LookUps implements OnModuleInit {
    * @throws {Error} when PostgreSQL does not answer in time, refuses, or is in recovery; at once where it did not lately.
    */
   rows<Row extends object>(statement: Statement, values: readonly string[], count: number): Promise<Row[]> {
-    return this.breaker.run(() => this.ask<Row>(statement, values, count));
+    return this.breaker.run(() => this.counted(statement.name, count, this.ask<Row>(statement, values, count)));
+  }
+
+  /** Whether queries are refused at once, because PostgreSQL did not answer lately. */
+  get isRefusing(): boolean {
+    return this.breaker.isOpen;
+  }
+
+  /** How many connections there are, are idle, and are waited for. */
+  get connections(): Readonly<Record<'total' | 'idle' | 'waiting', number>> {
+    const { totalCount, idleCount, waitingCount } = this.pool;
+    return { total: totalCount, idle: idleCount, waiting: waitingCount };
+  }
+
+  private async counted<T>(name: string, questions: number, work: Promise<T>): Promise<T> {
+    let counts = this.counts.get(name);
+    if (counts === undefined) {
+      counts = { queries: 0, failures: 0, questions: 0, seconds: 0 };
+      this.counts.set(name, counts);
+    }
+    const began = performance.now();
+    try {
+      return await work;
+    } catch (error) {
+      counts.failures++;
+      throw error;
+    } finally {
+      counts.queries++;
+      counts.questions += questions;
+      counts.seconds += (performance.now() - began) / 1000;
+    }
   }
 
   private async ask<Row extends object>({ name, text }: Statement, values: readonly string[], count: number) {

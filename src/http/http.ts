@@ -1,22 +1,28 @@
-import { type IncomingMessage, METHODS, ServerResponse, STATUS_CODES } from 'node:http';
-import type { Socket } from 'node:net';
+import { type IncomingMessage, METHODS, type RequestListener, type Server } from 'node:http';
 import fastifyCors from '@fastify/cors';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
 import { Settings } from '../config/settings.js';
-import { ProblemError, problemDetails } from '../problems/problem-error.js';
+import { ProblemError } from '../problems/problem-error.js';
 import { requestId } from '../problems/request-id.js';
 import { serveApiDocument } from './api-document.js';
+import { LoadShedding, TOO_MUCH } from './load-shedding.js';
 import { ProblemFilter, sendProblem } from './problem.filter.js';
+import { SECURITY_HEADERS } from './security-headers.js';
+import { ServerState } from './server-state.js';
+import {
+  createSignatureServer,
+  MAX_HEAD_BYTES,
+  MAX_URL_BYTES,
+  serverOf,
+  type SignatureAnswer,
+  undecodable,
+} from './server.js';
 
-/** 500 member ids of 64 ASCII characters, with the rest of the path, fit (DESIGN, "The contract"). */
-const MAX_URL_BYTES = 64 * 1024;
-/** The request line and all headers together; Node's default of 16 KiB would cut a long member list. */
-const MAX_HEAD_BYTES = 2 * MAX_URL_BYTES;
-/** Milliseconds for which a refused client may go on sending before its connection is cut. */
-const LINGER_MS = 1_000;
 /** Stands for a path that does not decode. The URL of a request line cannot hold its space. */
 const UNDECODABLE = '/ malformed';
+/** What costs something, and is refused when there is too much of it. */
+const SIGNATURES = '/signature/';
 /** Seconds for which a browser may cache the answer to a preflight. */
 const CORS_MAX_AGE = 86_400;
 /** Every path that is there answers GET, and with it HEAD; OPTIONS is a preflight's, and Node keeps CONNECT to itself. */
@@ -24,32 +30,20 @@ const REFUSED_METHODS = METHODS.filter((method) => !['GET', 'HEAD', 'OPTIONS', '
 
 export const APPLICATION_OPTIONS = { bodyParser: false } as const;
 
-/** Fastify with the limits of the contract; what Node's HTTP parser rejects is answered with problem details too. */
-export function httpAdapter(): FastifyAdapter {
-  let closing = false;
-  /** Ends its connection once the service is closing: a connection kept alive would delay the exit. */
-  class Answer extends ServerResponse {
-    override writeHead(...head: unknown[]): this {
-      if (closing) this.shouldKeepAlive = false;
-      return super.writeHead(...(head as [number]));
-    }
-  }
-  const adapter = new FastifyAdapter({
-    http: { maxHeaderSize: MAX_HEAD_BYTES, ServerResponse: Answer as typeof ServerResponse },
+/** Fastify on a server with the limits of the contract. */
+export function httpAdapter(settings: Settings): FastifyAdapter {
+  return new FastifyAdapter({
+    serverFactory: (listener: RequestListener): Server => createSignatureServer(listener, settings),
+    // The server has its own.
+    clientErrorHandler: () => undefined,
     // No middleware is used, and looking for it costs each request.
     skipMiddie: true,
     genReqId: ({ headers }: IncomingMessage) => requestId(headers['x-request-id']),
     // What comes while the service closes is answered like any other request.
     return503OnClosing: false,
     routerOptions: { maxParamLength: MAX_HEAD_BYTES, ignoreTrailingSlash: true },
-    rewriteUrl: ({ url = '' }) => (isDecodable(url) ? url : UNDECODABLE),
-    clientErrorHandler: refuseUnparsed,
+    rewriteUrl: ({ url = '' }) => (url === '*' ? '/*' : isDecodable(url) ? url : UNDECODABLE),
   });
-  adapter.getInstance().addHook('preClose', (done) => {
-    closing = true;
-    done();
-  });
-  return adapter;
 }
 
 /** Sets up what production and tests share: problem details, CORS, the URL's limit, the deadline, the API document. */
@@ -57,11 +51,20 @@ export async function setUpHttp(app: NestFastifyApplication): Promise<void> {
   const { corsOrigins, requestTimeout } = app.get(Settings);
   app.useGlobalFilters(new ProblemFilter());
   const fastify = app.getHttpAdapter().getInstance();
+  const server = serverOf(app);
+  const state = (server.state = app.get(ServerState));
+  const load = new LoadShedding(state);
+  fastify.addHook('preClose', (done) => {
+    state.draining = true;
+    load.stop();
+    done();
+  });
   fastify.decorateRequest('deadline', 0);
+  fastify.decorateRequest('problem', undefined);
   // Before CORS, which answers preflights itself.
   fastify.addHook('onRequest', (request, reply, done) => {
     request.deadline = performance.now() + requestTimeout;
-    void reply.header('X-Request-Id', request.id);
+    void reply.headers(SECURITY_HEADERS).header('X-Request-Id', request.id);
     done();
   });
   // Nest's own `enableCors` copies each header to the response beneath Fastify's, which makes Node take its slow path.
@@ -78,8 +81,17 @@ export async function setUpHttp(app: NestFastifyApplication): Promise<void> {
     const { originalUrl, raw, params } = request as typeof request & { params: Record<string, string> };
     // Nest answers an empty part of a path (`//`) with "not found"; an absent one reaches the guard, which has a code for it.
     for (const name in params) if (params[name] === '') Reflect.deleteProperty(params, name);
-    if (originalUrl.length > MAX_URL_BYTES) sendProblem(problemOf('URL_TOO_LONG'), request, reply);
-    else if (raw.url === UNDECODABLE) sendProblem(problemOf('HPE_INVALID_URL'), request, reply);
+    if (originalUrl.startsWith(SIGNATURES)) {
+      if (load.isTooMuch()) {
+        // Answered at once, they would ask again within this turn of the event loop, which then would not end.
+        setImmediate(sendProblem, TOO_MUCH, request, reply);
+        return;
+      }
+      state.underWay++;
+      (reply.raw as SignatureAnswer).counts = true;
+    }
+    const refusal = refusalOf(originalUrl, raw);
+    if (refusal !== undefined) sendProblem(refusal, request, reply);
     else done();
   });
   refuseOtherMethods(fastify);
@@ -102,6 +114,37 @@ function refuseOtherMethods(fastify: FastifyInstance): void {
   });
 }
 
+/** What is wrong with the head of a request, where Node's parser takes it. */
+function refusalOf(
+  url: string,
+  { url: decodable, headers, rawHeaders, httpVersionMinor }: IncomingMessage,
+): ProblemError | undefined {
+  if (url.length > MAX_URL_BYTES) {
+    return new ProblemError('uri_too_long', `The URL may have at most ${MAX_URL_BYTES} bytes.`);
+  }
+  if (decodable === UNDECODABLE) return undecodable();
+  // RFC 9112, section 3.2. Node keeps the first line of several, a proxy may have gone by the last.
+  const hosts = countHosts(rawHeaders);
+  if (hosts > 1 || (hosts === 0 && httpVersionMinor > 0)) {
+    return new ProblemError('malformed_url', `The request has ${hosts === 0 ? 'no' : 'more than one'} Host header.`);
+  }
+  // RFC 9110, section 10.1.1.
+  if (headers.expect !== undefined && headers.expect.toLowerCase() !== '100-continue') {
+    return new ProblemError('expectation_failed', 'The only expectation that can be met is 100-continue.');
+  }
+  return undefined;
+}
+
+/** @param rawHeaders names and values in turn. */
+function countHosts(rawHeaders: readonly string[]): number {
+  let count = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i];
+    if (name?.length === 4 && name.toLowerCase() === 'host') count++;
+  }
+  return count;
+}
+
 /** The router would refuse an undecodable path before the CORS hook runs, so a page in a browser could not read the refusal. */
 function isDecodable(url: string): boolean {
   if (!url.includes('%')) return true;
@@ -110,43 +153,5 @@ function isDecodable(url: string): boolean {
     return true;
   } catch {
     return false;
-  }
-}
-
-/** Sockets that were answered after a parser error. */
-const refused = new WeakSet<Socket>();
-
-/** Answers a request that Node's HTTP parser rejected; there is no reply object. */
-function refuseUnparsed(error: Error & { code?: string }, socket: Socket): void {
-  // The rest of the request is read and dropped: unread bytes would make TCP reset the connection and lose the answer.
-  if (refused.has(socket)) return;
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  refused.add(socket);
-  const problem = problemOf(error.code);
-  const id = requestId(undefined);
-  const body = JSON.stringify(problemDetails(problem, '', id));
-  socket.end(
-    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? ''}\r\n` +
-      'Content-Type: application/problem+json\r\nCache-Control: no-store\r\nConnection: close\r\n' +
-      `X-Request-Id: ${id}\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
-  setTimeout(() => socket.destroy(), LINGER_MS).unref();
-}
-
-/** @param code of an error of Node's HTTP parser, or `URL_TOO_LONG`. */
-function problemOf(code: string | undefined): ProblemError {
-  switch (code) {
-    case 'URL_TOO_LONG':
-      return new ProblemError('uri_too_long', `The URL may have at most ${MAX_URL_BYTES} bytes.`);
-    case 'HPE_HEADER_OVERFLOW':
-      return new ProblemError('uri_too_long', `URL and headers exceed ${MAX_HEAD_BYTES} bytes together.`);
-    case 'HPE_INVALID_URL':
-      return new ProblemError('malformed_url', 'The URL is not percent-encoded UTF-8.');
-    default:
-      return new ProblemError('malformed_url', 'This is not a well-formed HTTP request.');
   }
 }

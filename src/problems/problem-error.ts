@@ -141,10 +141,20 @@ export const PROBLEMS = {
     title: 'The path does not answer this method',
     example: { detail: 'This path answers GET and HEAD.' },
   },
+  request_timeout: {
+    status: 408,
+    title: 'The request did not come in time',
+    example: { detail: 'The request was not there within 10 s.' },
+  },
   uri_too_long: {
     status: 414,
     title: 'The URL is too long',
     example: { detail: 'The URL may have at most 65536 bytes.' },
+  },
+  expectation_failed: {
+    status: 417,
+    title: 'The request expects what this service cannot do',
+    example: { detail: 'The only expectation that can be met is 100-continue.' },
   },
   rate_limited: {
     status: 429,

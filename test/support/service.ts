@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { promisify } from 'node:util';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { inject } from 'vitest';
@@ -10,9 +9,14 @@ import { makeDemoApps } from '../../src/demo.js';
 import { masterKeyPurpose, seal } from '../../src/apps/sealing.js';
 import type { SealingKeys } from '../../src/config/secrets-key.js';
 import { Clock } from '../../src/config/clock.js';
+import { Settings } from '../../src/config/settings.js';
 import { APPLICATION_OPTIONS, httpAdapter, setUpHttp } from '../../src/http/http.js';
+import { serverOf, type SignatureServer } from '../../src/http/server.js';
+import { LogSink } from '../../src/operations/log-sink.js';
+import { ServiceLogger } from '../../src/operations/service-logger.js';
 import { TestClock } from './clock.js';
 import { makeDatabase, type TestDatabase } from './database.js';
+import { recordEnvironment, recordOutput, recordSecret } from './recorded.js';
 
 export interface TestService {
   readonly url: string;
@@ -21,10 +25,9 @@ export interface TestService {
   readonly clock: TestClock;
   /** What the service seals with. */
   readonly sealingKeys: SealingKeys;
-  /** What was logged, one entry a call. */
+  /** The lines that were logged. */
   readonly logged: string[];
-  /** How many connections its HTTP server has. */
-  connections(): Promise<number>;
+  readonly server: SignatureServer;
   /** Writes an app as a registration would; `columns` are those of `apps`. */
   registerApp(appId: string, masterKey: string, columns?: Record<string, string | number | boolean>): Promise<void>;
   close(): Promise<void>;
@@ -33,6 +36,15 @@ export interface TestService {
 /** The tables whose rows the service caches, and for how many milliseconds (DESIGN, "Freshness"). */
 const CACHED_TABLES = /\b(apps|app_master_keys|app_identity)\b/;
 const CACHED_FOR = 500;
+
+/** A log in memory. */
+function keepLines(lines: string[]): LogSink {
+  const write = (line: string): void => {
+    lines.push(line);
+    recordOutput(line);
+  };
+  return Object.assign(new LogSink(-1), { write });
+}
 
 /** The whole service on a database of its own with the demo apps, answering real HTTP on a port of its own. */
 export async function startService(env: Record<string, string> = {}): Promise<TestService> {
@@ -45,19 +57,23 @@ export async function startService(env: Record<string, string> = {}): Promise<Te
     // Tests ask often as one client.
     RATE_LIMIT_PER_MINUTE: '0',
     MIGRATIONS_DIR: inject('registrations'),
+    LOG_LEVEL: 'debug',
     ...env,
   });
+  recordEnvironment(process.env);
   const logged: string[] = [];
-  const log = (...message: unknown[]): void => void logged.push(message.map(String).join(' '));
   const clock = new TestClock();
   const module = await Test.createTestingModule({ imports: [AppModule] })
     .overrideProvider(Clock)
     .useValue(clock)
+    .overrideProvider(LogSink)
+    .useValue(keepLines(logged))
     .compile();
-  const app = module.createNestApplication<NestFastifyApplication>(httpAdapter(), {
+  const app = module.createNestApplication<NestFastifyApplication>(httpAdapter(module.get(Settings)), {
     ...APPLICATION_OPTIONS,
-    logger: { log, warn: log, error: log },
+    bufferLogs: true,
   });
+  app.useLogger(app.get(ServiceLogger));
   await setUpHttp(app);
   await app.listen(0, '127.0.0.1');
 
@@ -72,16 +88,15 @@ export async function startService(env: Record<string, string> = {}): Promise<Te
   const keys = app.get<SealingKeys>(SEALING_KEYS);
   await makeDemoApps(app.get(DataSource), keys);
 
-  const server = app.getHttpServer();
-
   return {
     url: await app.getUrl(),
     sealingKeys: keys,
     database: { ...database, query },
     clock,
     logged,
-    connections: () => promisify(server.getConnections.bind(server))(),
+    server: serverOf(app),
     async registerApp(appId, masterKey, columns = {}) {
+      recordSecret(masterKey);
       const all = { app_id: appId, name: appId, identity: 'none', ...columns };
       const places = Object.keys(all).map((_, index) => `$${index + 1}`);
       await query(`INSERT INTO apps (${Object.keys(all).join()}) VALUES (${places.join()})`, Object.values(all));
