@@ -99,7 +99,7 @@ export async function underLoad(
     slowest,
     recoveredAfter: Math.min(...firstRight) - mendedAt,
     text:
-      `${(lasts / 1000).toFixed(1)} s: ${right} right, ${refused.length} refused, ${atOnce.length} of them within ` +
+      `${((mendedAt - brokenAt) / 1000).toFixed(1)} s: ${right} right, ${refused.length} refused, ${atOnce.length} of them within ` +
       `${AT_ONCE} ms (median ${median(refused)} ms), slowest answer ${(slowest / 1000).toFixed(2)} s`,
   };
 }
