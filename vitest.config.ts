@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 const EMBEDDED = 'test/database/embedded-postgres.test.ts';
 const DOCS = 'test/**/*.docs.test.ts';
 const FUZZ = 'test/**/*.fuzz.test.ts';
+const RESILIENCE = 'test/resilience/**/*.test.ts';
 
 export default defineConfig({
   test: {
@@ -16,7 +17,7 @@ export default defineConfig({
         test: {
           name: 'units',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/**/*.e2e.test.ts', EMBEDDED, DOCS, FUZZ],
+          exclude: ['test/**/*.e2e.test.ts', EMBEDDED, DOCS, FUZZ, RESILIENCE],
           // They share nothing that one could spoil for the next, and a process for each takes longer than they do.
           isolate: false,
         },
@@ -31,6 +32,10 @@ export default defineConfig({
       },
       { extends: true, test: { name: 'docs', include: [DOCS] } },
       { extends: true, test: { name: 'fuzz', include: [FUZZ], globalSetup: ['test/support/postgres.setup.ts'] } },
+      {
+        extends: true,
+        test: { name: 'resilience', include: [RESILIENCE], globalSetup: ['test/support/postgres.setup.ts'] },
+      },
     ],
   },
 });

@@ -13,7 +13,7 @@ const tokens = new Map<string, string>();
 beforeAll(async () => {
   service = await startService({ RATE_LIMIT_PER_MINUTE: String(LIMIT) });
   for (const app of ['shop', 'chat']) {
-    await service.registerApp(app, 'key', { identity: 'jwt' });
+    await service.registerApp(app, 'the-master-key-of-the-limit', { identity: 'jwt' });
     await service.database.query(
       `INSERT INTO app_identity (app_id, algorithms, sealed_hmac_secret) VALUES ($1, '{HS256}', $2)`,
       [app, seal(SECRET, hmacSecretPurpose(app), service.sealingKeys)],

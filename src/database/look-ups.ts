@@ -5,13 +5,15 @@ import { DataSource } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
 import { before, DeadlineError } from '../problems/deadline.js';
 import { Breaker } from './breaker.js';
-import { OWN_SESSION } from './data-source.js';
+import { CONNECTION_REFUSED, OWN_SESSION } from './data-source.js';
 
 /** Milliseconds for a connection, and for an answer: above the statement timeout, so that PostgreSQL cancels and the connection stays. */
 const LIMIT = 1_000;
 
 /** A statement that PostgreSQL keeps prepared on each connection, under its name. */
 export type Statement = Readonly<Record<'name' | 'text', string>>;
+
+const PROBE: Statement = { name: 'probe', text: 'SELECT WHERE NOT pg_is_in_recovery()' };
 
 /**
  * The queries of the request path, on TypeORM's pool, with a time limit. Their statements return one row for each question in
@@ -24,7 +26,9 @@ export class LookUps implements OnModuleInit {
   private readonly logger = new Logger('LookUps');
   private prepared = false;
   /** For the whole pool: what does not answer is the server, not a statement. */
-  private readonly breaker = new Breaker(isAnswer, {
+  private readonly breaker = new Breaker({
+    probe: () => this.ask(PROBE, [], 1),
+    isAnswer,
     opened: (cause) => {
       this.logger.error(`PostgreSQL cannot be used: ${reason(cause)}. Requests are refused at once until it can.`);
     },
@@ -134,9 +138,9 @@ function endsConnection({ code = '' }: PostgresError): boolean {
   return code.startsWith('57P') || code.startsWith('08');
 }
 
-/** Whether PostgreSQL works, though it rejected a query. One that it cancelled after the time limit is no answer. */
+/** Whether PostgreSQL can be used, though it rejected a query, or cancelled it after the time limit. */
 function isAnswer(error: unknown): boolean {
-  return error instanceof PostgresError && !endsConnection(error) && error.code !== '57014';
+  return error instanceof PostgresError && !endsConnection(error) && !CONNECTION_REFUSED.has(error.code ?? '');
 }
 
 function reason(error: unknown): string {

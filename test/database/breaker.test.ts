@@ -1,17 +1,28 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Breaker } from '../../src/database/breaker.js';
+import { DeadlineError } from '../../src/problems/deadline.js';
 
-const AWAY = new Error('no answer');
+const AWAY = new Error('connection refused');
+const TIMED_OUT = new DeadlineError('answer');
 const ANSWER = new Error('a value is wrong');
 
 let breaker: Breaker;
 let events: string[];
+/** Each test's own: a breaker that is open goes on probing. */
+let postgres: { probes: number; answer: () => Promise<unknown> };
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['performance'], now: 1_000_000 });
+  vi.useFakeTimers({ toFake: ['performance'] });
   vi.advanceTimersByTime(1_000);
   events = [];
-  breaker = new Breaker((error) => error === ANSWER, {
+  const server = { probes: 0, answer: () => new Promise<unknown>(() => undefined) };
+  postgres = server;
+  breaker = new Breaker({
+    probe: () => {
+      server.probes++;
+      return server.answer();
+    },
+    isAnswer: (error) => error === ANSWER,
     opened: (cause) => events.push(`opened: ${(cause as Error).message}`),
     closed: (after, refused) => events.push(`closed after ${after} ms, ${refused} refused`),
   });
@@ -21,8 +32,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const fails = () => Promise.reject(AWAY);
 const succeeds = () => Promise.resolve('rows');
+const fails = (error: Error) => () => Promise.reject<string>(error);
 
 /** What became of a call: `tried` and failed, or `refused` without a try. */
 async function outcome(call: () => Promise<string>): Promise<string> {
@@ -35,80 +46,88 @@ async function outcome(call: () => Promise<string>): Promise<string> {
   return breaker.run(tried).catch(() => failed);
 }
 
-/** A call that ends when it is told to. */
-function slowCall() {
-  let end: { resolve: (rows: string) => void; reject: (error: Error) => void } | undefined;
-  const promise = new Promise<string>((resolve, reject) => (end = { resolve, reject }));
-  return { call: () => promise, succeed: () => end?.resolve('rows'), fail: () => end?.reject(AWAY) };
+/** A promise and what settles it. */
+function settleable<T>() {
+  let settle: { resolve: (value: T) => void; reject: (error: Error) => void } | undefined;
+  const promise = new Promise<T>((resolve, reject) => (settle = { resolve, reject }));
+  return { promise, resolve: (value: T) => settle?.resolve(value), reject: (error: Error) => settle?.reject(error) };
 }
 
-async function open(): Promise<void> {
-  for (let i = 0; i < 3; i++) expect(await outcome(fails)).toBe('tried');
-}
-
-describe('after three failures in a row', () => {
-  it('calls are refused at once, and the log hears of it once', async () => {
-    await open();
-    for (let i = 0; i < 5; i++) expect(await outcome(succeeds)).toBe('refused');
-    expect(events).toEqual(['opened: no answer']);
-  });
-
-  it('one call at a time is a probe, a tenth of a second after the one before at the earliest', async () => {
-    await open();
-    vi.advanceTimersByTime(100);
-    const probe = slowCall();
-    const probing = outcome(probe.call);
-    vi.advanceTimersByTime(5_000);
-    expect(await outcome(succeeds)).toBe('refused');
-    probe.fail();
-    expect(await probing).toBe('tried');
-    // That one took longer than the pause.
-    expect(await outcome(fails)).toBe('tried');
-    expect(await outcome(succeeds)).toBe('refused');
-    vi.advanceTimersByTime(100);
-    expect(await outcome(fails)).toBe('tried');
-  });
-
-  it('the first success lets all calls through again', async () => {
-    await open();
-    expect(await outcome(succeeds)).toBe('refused');
-    vi.advanceTimersByTime(100);
+describe('when a call fails', () => {
+  it('calls go on where the probe succeeds, and the log says nothing', async () => {
+    postgres.answer = () => Promise.resolve();
+    expect(await outcome(fails(TIMED_OUT))).toBe('tried');
     expect(await outcome(succeeds)).toBe('rows');
-    for (let i = 0; i < 5; i++) expect(await outcome(succeeds)).toBe('rows');
-    expect(events).toEqual(['opened: no answer', 'closed after 101 ms, 1 refused']);
+    expect(postgres.probes).toBe(1);
+    expect(events).toEqual([]);
   });
 
-  it('so does the success of a call that was under way', async () => {
-    const slow = slowCall();
-    const waiting = outcome(slow.call);
-    await open();
-    slow.succeed();
+  it('they go on where the probe is answered with an error', async () => {
+    postgres.answer = () => Promise.reject(ANSWER);
+    expect(await outcome(fails(AWAY))).toBe('tried');
+    expect(await outcome(succeeds)).toBe('rows');
+  });
+
+  it('they wait for the probe, and are refused where it fails', async () => {
+    const answer = settleable<string>();
+    postgres.answer = () => answer.promise;
+    expect(await outcome(fails(AWAY))).toBe('tried');
+    const waiting = outcome(succeeds);
+    answer.reject(AWAY);
+    expect(await waiting).toBe('refused');
+    expect(events).toEqual(['opened: connection refused']);
+  });
+
+  it('they wait for the probe, and are refused where it is not answered soon', async () => {
+    expect(await outcome(fails(TIMED_OUT))).toBe('tried');
+    expect(await outcome(succeeds)).toBe('refused');
+    expect(events).toEqual([`opened: ${TIMED_OUT.message}`]);
+  });
+});
+
+describe('calls are refused at once', () => {
+  it('while one probe at a time is made, until the first that succeeds', async () => {
+    let answer = settleable<string>();
+    postgres.answer = () => answer.promise;
+    await outcome(fails(AWAY));
+    expect(await outcome(succeeds)).toBe('refused');
+    expect(postgres.probes).toBe(1);
+    const first = answer;
+    answer = settleable();
+    first.reject(AWAY);
+    await vi.waitUntil(() => postgres.probes === 2);
+    expect(await outcome(succeeds)).toBe('refused');
+    answer.resolve('');
+    await vi.waitUntil(() => !breaker.isOpen);
+    expect(await outcome(succeeds)).toBe('rows');
+    expect(postgres.probes).toBe(2);
+    expect(events.at(-1)).toMatch(/^closed after \d+ ms, 2 refused$/);
+  });
+
+  it('until a call succeeds that was under way', async () => {
+    const slow = settleable<string>();
+    const waiting = outcome(() => slow.promise);
+    await outcome(fails(AWAY));
+    expect(await outcome(succeeds)).toBe('refused');
+    slow.resolve('rows');
     expect(await waiting).toBe('rows');
     expect(await outcome(succeeds)).toBe('rows');
   });
 });
 
-describe('calls go on', () => {
-  it('while at least one in three succeeds', async () => {
-    for (let i = 0; i < 10; i++) {
-      expect(await outcome(fails)).toBe('tried');
-      expect(await outcome(fails)).toBe('tried');
-      expect(await outcome(succeeds)).toBe('rows');
-    }
-    expect(events).toEqual([]);
-  });
-
+describe('calls go on, without a probe,', () => {
   it('while PostgreSQL answers with errors', async () => {
-    for (let i = 0; i < 10; i++) expect(await outcome(() => Promise.reject(ANSWER))).toBe('tried');
+    for (let i = 0; i < 10; i++) expect(await outcome(fails(ANSWER))).toBe('tried');
+    expect(postgres.probes).toBe(0);
   });
 
   it('when calls fail late that began before the last success', async () => {
-    const slow = slowCall();
-    const waiting = Array.from({ length: 10 }, () => outcome(slow.call));
+    const slow = settleable<string>();
+    const waiting = Array.from({ length: 10 }, () => outcome(() => slow.promise));
     expect(await outcome(succeeds)).toBe('rows');
-    slow.fail();
+    slow.reject(TIMED_OUT);
     expect(await Promise.all(waiting)).toEqual(Array(10).fill('tried'));
     expect(await outcome(succeeds)).toBe('rows');
-    expect(events).toEqual([]);
+    expect(postgres.probes).toBe(0);
   });
 });
