@@ -9,8 +9,8 @@ const BUSY = 0.7;
 const LOOKS = 2;
 /** Milliseconds that a request may have to wait for its answer while the event loop is busy. */
 const MAX_WAIT_MS = 200;
-/** So many requests under way are never too many: an answer of 500 members takes 3 ms. */
-const ALWAYS_ADMITTED = 100;
+/** So many requests under way are never too many: a burst right after the start, before code is compiled, is no overload. */
+const ALWAYS_ADMITTED = 500;
 
 export const TOO_MUCH = new ProblemError('unavailable', 'The service has more requests than it can answer in time.');
 
