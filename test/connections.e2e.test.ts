@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { sendBytes } from './support/raw-request.js';
 import { startService, type TestService } from './support/service.js';
 
@@ -81,26 +81,51 @@ describe('a connection without a whole request', () => {
   });
 });
 
-it('connections beyond the bound are closed, and those that are there go on', async () => {
-  const { server, url } = service;
-  const bound = server.maxConnections;
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  try {
-    const ask = async () => {
-      const [response] = (await once(get(`${url}/`, { agent }), 'response')) as [IncomingMessage];
-      response.resume();
-      await once(response, 'end');
-      return response.statusCode;
+describe('near the bound of connections', () => {
+  /** Asks on a connection of its own that is kept if the service keeps it. */
+  const asks = () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    return {
+      agent,
+      ask: async () => {
+        const [response] = (await once(get(`${service.url}/`, { agent }), 'response')) as [IncomingMessage];
+        response.resume();
+        await once(response, 'end');
+        return response.headers.connection;
+      },
     };
-    expect(await ask()).toBe(200);
-    server.maxConnections = server.sockets.size;
-    expect(await sendBytes(url, LOGIN)).toBe('');
-    expect(await ask()).toBe(200);
-  } finally {
-    server.maxConnections = bound;
+  };
+  let bound: number;
+
+  beforeAll(async () => {
+    await vi.waitUntil(() => service.server.sockets.size === 0, { timeout: 30_000 });
+    bound = service.server.maxConnections;
+  });
+
+  afterEach(() => {
+    service.server.maxConnections = bound;
+  });
+
+  it('those beyond it are closed, and those that are there go on', async () => {
+    const { agent, ask } = asks();
+    expect(await ask()).toBe('keep-alive');
+    service.server.maxConnections = 1;
+    expect(await sendBytes(service.url, LOGIN)).toBe('');
+    expect(await ask()).toBe('close');
     agent.destroy();
-  }
-  expect((await fetch(`${url}/`)).status).toBe(200);
+  });
+
+  it('each answer closes its connection, so that those that wait do not keep new clients out', async () => {
+    service.server.maxConnections = 2;
+    const [first, second] = [asks(), asks()];
+    expect(await first.ask()).toBe('keep-alive');
+    for (let i = 0; i < 3; i++) {
+      expect(await second.ask()).toBe('close');
+      await vi.waitUntil(() => service.server.sockets.size === 1, { timeout: 30_000 });
+    }
+    expect(await first.ask()).toBe('keep-alive');
+    first.agent.destroy();
+  });
 });
 
 it('the bound leaves descriptors for PostgreSQL', async () => {

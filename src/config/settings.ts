@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { existsSync, lstatSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { IsIn, IsNotEmpty, IsPort, Matches, ValidateBy, validateSync } from 'class-validator';
@@ -32,6 +33,8 @@ class Environment {
   @Parses(parseSecretsKey) SECRETS_KEY?: string;
   @Parses(parseCorsOrigins) CORS_ORIGINS?: string;
   @Matches(/^[1-9]\d{1,4}$/, mustBe('a whole number from 10 to 99999')) REQUEST_TIMEOUT_MS = '2000';
+  @Matches(/^(0|[1-9]\d{0,5})$/, mustBe('a whole number from 0 to 999999')) RATE_LIMIT_PER_ADDRESS_PER_MINUTE = '0';
+  @Parses(parseProxies) TRUST_PROXY = 'none';
   @Matches(/^[1-9]\d{3,6}$/, mustBe('a whole number from 1000 to 9999999')) KEEP_ALIVE_TIMEOUT_MS = '72000';
   @Matches(/^(0|[1-9]\d{0,5})$/, mustBe('a whole number from 0 to 999999')) SHUTDOWN_DELAY_MS = '0';
   @Matches(/^(0|[1-9]\d{0,5})$/, mustBe('a whole number from 0 to 999999')) SHUTDOWN_TIMEOUT_MS = '10000';
@@ -61,6 +64,10 @@ export class Settings {
     readonly corsOrigins = parseCorsOrigins(environment.CORS_ORIGINS ?? (databaseUrl === undefined ? '*' : 'none')),
     /** Milliseconds after which an unanswered request is refused. */
     readonly requestTimeout = Number(environment.REQUEST_TIMEOUT_MS),
+    /** Requests a minute, before the client is known; 0: any number. */
+    readonly rateLimitPerAddress = Number(environment.RATE_LIMIT_PER_ADDRESS_PER_MINUTE),
+    /** The addresses and networks whose word on the client's address, `X-Forwarded-For`, counts. */
+    readonly trustProxy = parseProxies(environment.TRUST_PROXY),
     /** Milliseconds for which a connection may wait for its next request. */
     readonly keepAliveTimeout = Number(environment.KEEP_ALIVE_TIMEOUT_MS),
     /** Milliseconds for which new requests are answered after the signal to end. */
@@ -167,6 +174,18 @@ function parseDatabaseUrl(text: string): void {
   } catch {
     throw new Error('a % in its user, password or database must be written %25');
   }
+}
+
+function parseProxies(text: string): string[] {
+  if (text === 'none') return [];
+  const proxies = text.split(',');
+  const wrong = proxies.find((proxy) => {
+    const [, address = '', bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(proxy) ?? [];
+    const version = isIP(address);
+    return version === 0 || Number(bits ?? 0) > (version === 4 ? 32 : 128);
+  });
+  if (wrong === undefined) return proxies;
+  throw new Error(`"${wrong}" is not an address or a network such as 10.0.0.0/8 (or use none)`);
 }
 
 function parseCorsOrigins(text: string): '*' | string[] {

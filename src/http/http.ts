@@ -4,11 +4,13 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { FastifyInstance } from 'fastify';
 import { Settings } from '../config/settings.js';
 import { ProblemError } from '../problems/problem-error.js';
+import { RateLimit } from '../problems/rate-limit.js';
 import { requestId } from '../problems/request-id.js';
 import { serveApiDocument } from './api-document.js';
+import { networkOf } from './client-address.js';
 import { LoadShedding, TOO_MUCH } from './load-shedding.js';
 import { ProblemFilter, sendProblem } from './problem.filter.js';
-import { SECURITY_HEADERS } from './security-headers.js';
+import { PAGE, PAGE_HEADERS, SECURITY_HEADERS } from './security-headers.js';
 import { ServerState } from './server-state.js';
 import {
   createSignatureServer,
@@ -21,7 +23,7 @@ import {
 
 /** Stands for a path that does not decode. The URL of a request line cannot hold its space. */
 const UNDECODABLE = '/ malformed';
-/** What costs something, and is refused when there is too much of it. */
+/** What costs something, and is refused when there is too much of it: health and pages are not. */
 const SIGNATURES = '/signature/';
 /** Seconds for which a browser may cache the answer to a preflight. */
 const CORS_MAX_AGE = 86_400;
@@ -41,6 +43,7 @@ export function httpAdapter(settings: Settings): FastifyAdapter {
     genReqId: ({ headers }: IncomingMessage) => requestId(headers['x-request-id']),
     // What comes while the service closes is answered like any other request.
     return503OnClosing: false,
+    trustProxy: settings.trustProxy.length > 0 && [...settings.trustProxy],
     routerOptions: { maxParamLength: MAX_HEAD_BYTES, ignoreTrailingSlash: true },
     rewriteUrl: ({ url = '' }) => (url === '*' ? '/*' : isDecodable(url) ? url : UNDECODABLE),
   });
@@ -48,12 +51,13 @@ export function httpAdapter(settings: Settings): FastifyAdapter {
 
 /** Sets up what production and tests share: problem details, CORS, the URL's limit, the deadline, the API document. */
 export async function setUpHttp(app: NestFastifyApplication): Promise<void> {
-  const { corsOrigins, requestTimeout } = app.get(Settings);
+  const { corsOrigins, rateLimitPerAddress, requestTimeout } = app.get(Settings);
   app.useGlobalFilters(new ProblemFilter());
   const fastify = app.getHttpAdapter().getInstance();
   const server = serverOf(app);
   const state = (server.state = app.get(ServerState));
   const load = new LoadShedding(state);
+  const perAddress = rateLimitPerAddress === 0 ? undefined : new RateLimit('address', rateLimitPerAddress);
   fastify.addHook('preClose', (done) => {
     state.draining = true;
     load.stop();
@@ -64,7 +68,8 @@ export async function setUpHttp(app: NestFastifyApplication): Promise<void> {
   // Before CORS, which answers preflights itself.
   fastify.addHook('onRequest', (request, reply, done) => {
     request.deadline = performance.now() + requestTimeout;
-    void reply.headers(SECURITY_HEADERS).header('X-Request-Id', request.id);
+    const headers = request.originalUrl.startsWith(PAGE) ? PAGE_HEADERS : SECURITY_HEADERS;
+    void reply.headers(headers).header('X-Request-Id', request.id);
     done();
   });
   // Nest's own `enableCors` copies each header to the response beneath Fastify's, which makes Node take its slow path.
@@ -81,7 +86,8 @@ export async function setUpHttp(app: NestFastifyApplication): Promise<void> {
     const { originalUrl, raw, params } = request as typeof request & { params: Record<string, string> };
     // Nest answers an empty part of a path (`//`) with "not found"; an absent one reaches the guard, which has a code for it.
     for (const name in params) if (params[name] === '') Reflect.deleteProperty(params, name);
-    if (originalUrl.startsWith(SIGNATURES)) {
+    const costs = originalUrl.startsWith(SIGNATURES);
+    if (costs) {
       if (load.isTooMuch()) {
         // Answered at once, they would ask again within this turn of the event loop, which then would not end.
         setImmediate(sendProblem, TOO_MUCH, request, reply);
@@ -90,7 +96,7 @@ export async function setUpHttp(app: NestFastifyApplication): Promise<void> {
       state.underWay++;
       (reply.raw as SignatureAnswer).counts = true;
     }
-    const refusal = refusalOf(originalUrl, raw);
+    const refusal = refusalOf(originalUrl, raw) ?? (costs ? perAddress?.refusal(networkOf(request.ip)) : undefined);
     if (refusal !== undefined) sendProblem(refusal, request, reply);
     else done();
   });

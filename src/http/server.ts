@@ -27,8 +27,11 @@ const CHECK_INTERVAL_MS = 1_000;
 const LINGER_MS = 1_000;
 /** Descriptors that connections leave to files, sockets that listen, and issuers; the pool's come on top. */
 const RESERVED_DESCRIPTORS = 128;
-/** More would take memory without end: 10,000 take some 100 MB. */
+/** More would take memory without end: 10,000 take 130 MB. */
 const MAX_CONNECTIONS = 16_384;
+
+/** From this share of the bound on, each answer closes its connection: those that wait must not keep new clients out. */
+const CROWDED = 0.9;
 
 /** The HTTP server of one service. */
 export interface SignatureServer extends Server {
@@ -58,7 +61,7 @@ export function createSignatureServer(listener: RequestListener, settings: Setti
     override writeHead(...head: unknown[]): this {
       const { state } = server;
       // A connection kept alive would delay the end.
-      if (state.draining) this.shouldKeepAlive = false;
+      if (state.draining || sockets.size > server.maxConnections * CROWDED) this.shouldKeepAlive = false;
       if (this.counts) {
         this.counts = false;
         state.underWay--;

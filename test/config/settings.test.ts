@@ -31,6 +31,8 @@ describe('the settings', () => {
       logLevel: 'info',
       production: false,
       requestTimeout: 2000,
+      rateLimitPerAddress: 0,
+      trustProxy: [],
       keepAliveTimeout: 72_000,
       shutdownDelay: 0,
       shutdownTimeout: 10_000,
@@ -67,6 +69,16 @@ describe('the settings', () => {
     [{ DATABASE_POOL_SIZE: '0' }, 'DATABASE_POOL_SIZE: must be a whole number from 1 to 999, not "0"'],
     [{ REQUEST_TIMEOUT_MS: '2s' }, 'REQUEST_TIMEOUT_MS: must be a whole number from 10 to 99999, not "2s"'],
     [{ REQUEST_TIMEOUT_MS: '0' }, 'REQUEST_TIMEOUT_MS: must be a whole number from 10 to 99999, not "0"'],
+    [
+      { RATE_LIMIT_PER_ADDRESS_PER_MINUTE: '-1' },
+      'RATE_LIMIT_PER_ADDRESS_PER_MINUTE: must be a whole number from 0 to 999999, not "-1"',
+    ],
+    ...['', 'nginx', '10.0.0.0/33', '10.0.0.1, 10.0.0.2', '10.0.0.1,', 'true', '10.0.0.0/8/8'].map(
+      (proxies): [NodeJS.ProcessEnv, string] => [
+        { TRUST_PROXY: proxies },
+        `TRUST_PROXY: "${proxies.split(',')[1] ?? proxies}" is not an address or a network such as 10.0.0.0/8 (or use none)`,
+      ],
+    ),
     [{ KEEP_ALIVE_TIMEOUT_MS: '999' }, 'KEEP_ALIVE_TIMEOUT_MS: must be a whole number from 1000 to 9999999, not "999"'],
     [{ SHUTDOWN_DELAY_MS: '5s' }, 'SHUTDOWN_DELAY_MS: must be a whole number from 0 to 999999, not "5s"'],
     [{ SHUTDOWN_TIMEOUT_MS: '-1' }, 'SHUTDOWN_TIMEOUT_MS: must be a whole number from 0 to 999999, not "-1"'],
@@ -129,6 +141,11 @@ describe('the settings', () => {
     ['postgresql:///im?host=/tmp&user=im', 'postgresql:///im?host=/tmp&user=im'],
   ])('take the URL of a Unix socket: %s', (url, taken) => {
     expect(readSettings({ DATABASE_URL: url, SECRETS_KEY: KEY }).databaseUrl).toBe(taken);
+  });
+
+  it('take the addresses and networks of proxies', () => {
+    const proxies = ['10.0.0.0/8', '192.168.0.1', '::1', 'fd00::/8'];
+    expect(readSettings({ TRUST_PROXY: proxies.join() }).trustProxy).toEqual(proxies);
   });
 
   it('report all mistakes at once', () => {
