@@ -25,8 +25,8 @@ export interface TcpProxy {
   close(): Promise<void>;
 }
 
-/** @param url whose host and port the proxy leads to. */
-export async function proxyTo(url: string): Promise<TcpProxy> {
+/** @param url whose host and port the proxy leads to. @param address where it listens; without one, at any free port. */
+export async function proxyTo(url: string, address = { host: '127.0.0.1', port: 0 }): Promise<TcpProxy> {
   let target = new URL(url);
   let delayed = 0;
   /** Each with where it is read to. */
@@ -58,7 +58,7 @@ export async function proxyTo(url: string): Promise<TcpProxy> {
       if (swallowed.has(to)) from.unpipe().pause();
     }
   };
-  const listener = createServer(forward).listen(0, '127.0.0.1');
+  const listener = createServer(forward).listen(address.port, address.host);
   await once(listener, 'listening');
   const { port } = listener.address() as AddressInfo;
   const cut = (): void => {
@@ -84,7 +84,7 @@ export async function proxyTo(url: string): Promise<TcpProxy> {
       await once(listener, 'close');
     },
     async acceptAgain() {
-      listener.listen(port, '127.0.0.1');
+      listener.listen(port, address.host);
       await once(listener, 'listening');
     },
     leadTo(next) {
