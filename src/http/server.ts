@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs';
 import {
   createServer,
   type IncomingMessage,
+  type OutgoingHttpHeader,
+  type OutgoingHttpHeaders,
   type RequestListener,
-  Server,
+  type Server,
   ServerResponse,
   STATUS_CODES,
 } from 'node:http';
@@ -40,6 +42,8 @@ export interface SignatureServer extends Server {
   readonly sockets: ReadonlySet<Socket>;
 }
 
+type Headers = OutgoingHttpHeaders | OutgoingHttpHeader[];
+
 /** An answer to be given. */
 export interface SignatureAnswer extends ServerResponse {
   /** Whether its request is one of those under way. */
@@ -53,12 +57,7 @@ export function createSignatureServer(listener: RequestListener, settings: Setti
   class Answer extends ServerResponse implements SignatureAnswer {
     counts = false;
 
-    constructor(...args: ConstructorParameters<typeof ServerResponse>) {
-      super(...args);
-      answers.set(this.req.socket, this);
-    }
-
-    override writeHead(...head: unknown[]): this {
+    override writeHead(status: number, reason?: string | Headers, headers?: Headers): this {
       const { state } = server;
       // A connection kept alive would delay the end.
       if (state.draining || sockets.size > server.maxConnections * CROWDED) this.shouldKeepAlive = false;
@@ -67,9 +66,13 @@ export function createSignatureServer(listener: RequestListener, settings: Setti
         state.underWay--;
         state.answered++;
       }
-      return super.writeHead(...(head as [number]));
+      return super.writeHead(status, reason as string, headers);
     }
   }
+  const answer: RequestListener = (request, response) => {
+    answers.set(request.socket, response);
+    listener(request, response);
+  };
   const sockets = new Set<Socket>();
   const server = Object.assign(
     createServer(
@@ -83,7 +86,7 @@ export function createSignatureServer(listener: RequestListener, settings: Setti
         // Refused by the request hook, with problem details.
         requireHostHeader: false,
       },
-      listener,
+      answer,
     ),
     // Whoever has sent all that it wants to ask may close its side and wait for the answer.
     { state: new ServerState(), sockets, httpAllowHalfOpen: true },
@@ -96,7 +99,7 @@ export function createSignatureServer(listener: RequestListener, settings: Setti
     socket.once('close', () => sockets.delete(socket));
   });
   // As above: the request hook refuses it.
-  server.on('checkExpectation', listener);
+  server.on('checkExpectation', answer);
   server.on('connect', ({ url, headers }: IncomingMessage, socket: Socket) => {
     const problem = new ProblemError('method_not_allowed', 'This service is no proxy.');
     socket.on('error', () => socket.destroy());
