@@ -519,7 +519,8 @@ describe('members import', () => {
       await database.query(
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY%' AND datname = current_database()`,
       );
-      await nothingWasLoaded(program, /^terminating connection due to administrator command$/);
+      // On a busy machine the network's error may arrive first.
+      await nothingWasLoaded(program, /^(terminating connection due to administrator command|write EPIPE)$/);
     });
 
     it('when the disk is full before all rejected lines are written', async () => {
