@@ -13,7 +13,7 @@ const ROOMS = {
   conversations: ['database'],
   signature: ['apps', 'identity', 'conversations'],
   http: ['config'],
-  operations: ['http', 'database', 'config'],
+  operations: ['http', 'database', 'config', 'apps', 'identity', 'conversations', 'signature'],
   cli: ['config', 'database', 'apps', 'identity', 'conversations', 'signature', 'operations'],
 };
 

@@ -2,6 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 const EMBEDDED = 'test/database/embedded-postgres.test.ts';
 const DOCS = 'test/**/*.docs.test.ts';
+const RESILIENCE = 'test/resilience/**/*.test.ts';
 
 export default defineConfig({
   test: {
@@ -15,7 +16,7 @@ export default defineConfig({
         test: {
           name: 'units',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/**/*.e2e.test.ts', EMBEDDED, DOCS],
+          exclude: ['test/**/*.e2e.test.ts', EMBEDDED, DOCS, RESILIENCE],
           // They share nothing that one could spoil for the next, and a process for each takes longer than they do.
           isolate: false,
         },
@@ -25,10 +26,14 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/**/*.e2e.test.ts', EMBEDDED],
-          globalSetup: ['test/support/postgres.setup.ts'],
+          globalSetup: ['test/support/postgres.setup.ts', 'test/support/redaction.setup.ts'],
         },
       },
       { extends: true, test: { name: 'docs', include: [DOCS] } },
+      {
+        extends: true,
+        test: { name: 'resilience', include: [RESILIENCE], globalSetup: ['test/support/postgres.setup.ts'] },
+      },
     ],
   },
 });

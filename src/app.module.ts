@@ -2,7 +2,8 @@ import { Module } from '@nestjs/common';
 import { SettingsModule } from './config/settings.module.js';
 import { DatabaseModule } from './database/database.module.js';
 import { HttpModule } from './http/http.module.js';
+import { OperationsModule } from './operations/operations.module.js';
 import { SignatureModule } from './signature/signature.module.js';
 
-@Module({ imports: [SettingsModule, DatabaseModule, HttpModule, SignatureModule] })
+@Module({ imports: [SettingsModule, DatabaseModule, HttpModule, SignatureModule, OperationsModule] })
 export class AppModule {}

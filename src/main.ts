@@ -48,7 +48,7 @@ async function start(): Promise<void> {
     autoFlushLogs: false,
   });
   const settings = app.get(Settings);
-  const logger = new ServiceLogger(settings.logLevel, settings.production);
+  const logger = app.get(ServiceLogger);
   app.useLogger(logger);
   await setUpHttp(app);
   endOnSignals(app, settings, logger);

@@ -9,7 +9,7 @@ let service: TestService;
 
 beforeAll(async () => {
   service = await startService();
-  await service.registerApp('keyless', 'key');
+  await service.registerApp('keyless', 'a-key-in-plain-sight');
   await service.database.query(`DELETE FROM app_master_keys WHERE app_id = 'keyless'`);
 });
 
@@ -77,7 +77,7 @@ describe('X-Request-Id', () => {
     const response = await fetch(`${service.url}/signature/login/keyless/a`, { headers: { 'x-request-id': 'mine-1' } });
     expect(((await response.json()) as ProblemDetails).request_id).toBe('mine-1');
     expect(service.logged.filter((line) => line.includes('mine-1'))).toEqual([
-      expect.stringContaining('mine-1 unavailable: The app has no master key'),
+      expect.stringContaining('The app has no master key. request_id=mine-1 status=503 code=unavailable'),
     ]);
   });
 

@@ -82,7 +82,7 @@ describe('?format=sdk', () => {
   );
 
   it("is the same whatever the app's own format", async () => {
-    await service.registerApp('in-seconds', 'key', { timestamp_format: 'seconds' });
+    await service.registerApp('in-seconds', 'a-key-in-plain-sight', { timestamp_format: 'seconds' });
     expect((await ask('login/in-seconds/a')).timestamp).toMatch(/^\d{10}$/);
     expect(String((await ask('login/in-seconds/a?format=sdk')).timestamp)).toMatch(/^\d{13}$/);
   });
@@ -90,14 +90,14 @@ describe('?format=sdk', () => {
 
 describe("an app's own settings", () => {
   it('decide the form of the timestamp', async () => {
-    await service.registerApp('in-milliseconds', 'key', { timestamp_format: 'milliseconds' });
+    await service.registerApp('in-milliseconds', 'a-key-in-plain-sight', { timestamp_format: 'milliseconds' });
     const answer = await ask('login/in-milliseconds/a');
     expect(answer.timestamp).toMatch(/^\d{13}$/);
-    expect(answer.signature).toBe(hmac(messageOf(answer), 'key'));
+    expect(answer.signature).toBe(hmac(messageOf(answer), 'a-key-in-plain-sight'));
   });
 
   it('may hold a master key outside ASCII, signed as UTF-8', async () => {
-    const key = '主密钥-ключ-🔑';
+    const key = '主密钥-главный-ключ-🔑';
     await service.registerApp('unicode', key);
     const answer = await ask(`login/unicode/${encodeURIComponent('小明')}`);
     expect(answer.signature).toBe(hmac(messageOf(answer), key));
@@ -217,7 +217,7 @@ describe('HTTP', () => {
 });
 
 it('disabling an app takes effect without a restart', async () => {
-  await service.registerApp('changing', 'key');
+  await service.registerApp('changing', 'a-key-in-plain-sight');
   await ask('login/changing/a');
   await service.database.query(`UPDATE apps SET disabled = true WHERE app_id = 'changing'`);
   expect((await fetch(`${service.url}/signature/login/changing/a`)).status).toBe(403);

@@ -242,7 +242,7 @@ describe('with a DATABASE_URL', () => {
     await database.query('ALTER TABLE apps_away RENAME TO apps');
     expect(response.status).toBe(503);
     const { request_id } = (await response.json()) as { request_id: string };
-    await service.prints(new RegExp(`${request_id} unavailable: .*relation "apps" does not exist`));
+    await service.prints(new RegExp(`relation "apps" does not exist request_id=${request_id}`));
   });
 
   it('names an app whose key does not open, and starts for the others', async () => {

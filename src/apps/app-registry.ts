@@ -22,6 +22,8 @@ const PAGE = 1_000;
 /** The registered apps with their master keys and identity settings; each is read again after half a second. */
 @Injectable()
 export class AppRegistry {
+  /** How often an app was cached, and how often it had to be read. */
+  readonly counts = { hits: 0, misses: 0 };
   private readonly apps = new LRUCache<string, SigningApp>({ max: MAX_CACHED });
   private readonly inFlight = new Map<string, Promise<SigningApp | undefined>>();
   private readonly batches: Batches<string, SigningApp | undefined>;
@@ -46,10 +48,19 @@ export class AppRegistry {
     });
   }
 
+  /** How many apps are cached. */
+  get size(): number {
+    return this.apps.size;
+  }
+
   /** An enabled app, without a promise when it is cached. @throws {ProblemError} `app_not_found`, `app_disabled`, `unavailable` */
   find(appId: string): SigningApp | Promise<SigningApp> {
     const cached = this.apps.get(appId);
-    if (cached !== undefined && this.clock.elapsedSince(cached.readAt) < MAX_AGE) return requireEnabled(cached);
+    if (cached !== undefined && this.clock.elapsedSince(cached.readAt) < MAX_AGE) {
+      this.counts.hits++;
+      return requireEnabled(cached);
+    }
+    this.counts.misses++;
     return this.read(appId).then(requireEnabled);
   }
 

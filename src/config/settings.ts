@@ -25,6 +25,7 @@ const mustBe = (rule: string) => ({ message: `$property: must be ${rule}, not "$
 class Environment {
   @IsNotEmpty(NOT_EMPTY) HOST = '127.0.0.1';
   @IsPort(mustBe('a whole number from 0 to 65535')) PORT = '3000';
+  @IsPort(mustBe('a whole number from 0 to 65535')) METRICS_PORT?: string;
   @Parses(parseDatabaseUrl) DATABASE_URL?: string;
   @Matches(/^[1-9]\d{0,2}$/, mustBe('a whole number from 1 to 999')) DATABASE_POOL_SIZE = '10';
   @IsNotEmpty(NOT_EMPTY) DATA_DIR = '.data';
@@ -37,6 +38,7 @@ class Environment {
   @Matches(/^[1-9]\d{3,6}$/, mustBe('a whole number from 1000 to 9999999')) KEEP_ALIVE_TIMEOUT_MS = '72000';
   @Matches(/^(0|[1-9]\d{0,5})$/, mustBe('a whole number from 0 to 999999')) SHUTDOWN_DELAY_MS = '0';
   @Matches(/^(0|[1-9]\d{0,5})$/, mustBe('a whole number from 0 to 999999')) SHUTDOWN_TIMEOUT_MS = '10000';
+  @Matches(/^(0|[1-9]\d{0,8})$/, mustBe('a whole number from 0 to 999999999')) RATE_LIMIT_PER_MINUTE = '60';
   @IsIn(LOG_LEVELS, mustBe(`one of ${LOG_LEVELS.join(', ')}`)) LOG_LEVEL: LogLevelName = 'info';
 }
 
@@ -48,6 +50,8 @@ export class Settings {
     readonly host = environment.HOST,
     /** 0: any free port. */
     readonly port = Number(environment.PORT),
+    /** Undefined: no metrics. 0: any free port. */
+    readonly metricsPort = environment.METRICS_PORT === undefined ? undefined : Number(environment.METRICS_PORT),
     /** Undefined: an embedded PostgreSQL under `dataDir`. */
     readonly databaseUrl = environment.DATABASE_URL && withHost(environment.DATABASE_URL),
     readonly databasePoolSize = Number(environment.DATABASE_POOL_SIZE),
@@ -70,6 +74,8 @@ export class Settings {
     readonly shutdownDelay = Number(environment.SHUTDOWN_DELAY_MS),
     /** Milliseconds after them for what is under way. */
     readonly shutdownTimeout = Number(environment.SHUTDOWN_TIMEOUT_MS),
+    /** Requests of a client whose identity is proven; 0: no limit. */
+    readonly rateLimitPerMinute = Number(environment.RATE_LIMIT_PER_MINUTE),
     readonly logLevel = environment.LOG_LEVEL,
   ) {}
 }

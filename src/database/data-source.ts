@@ -19,7 +19,7 @@ const KEEP_ALIVE_DELAY_MS = 10_000;
 /** Codes of Node, a message of pg, and codes of PostgreSQL (appendix A of its manual). */
 const UNREACHABLE = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH']);
 const TIMED_OUT = /^(Connection terminated due to connection timeout|timeout exceeded when trying to connect)$/;
-const REFUSED = new Set(['28P01', '28000', '3D000', '53300', '57P03']);
+export const CONNECTION_REFUSED = new Set(['28P01', '28000', '3D000', '53300', '57P03']);
 
 // pg would add the shell's options to the connections that have none of their own, and to no others.
 delete process.env.PGOPTIONS;
@@ -139,6 +139,6 @@ export async function clockDifference(dataSource: DataSource): Promise<number> {
 function reason({ code = '', message }: NodeJS.ErrnoException): string {
   if (UNREACHABLE.has(code)) return `PostgreSQL does not answer there (${code})`;
   if (TIMED_OUT.test(message)) return `PostgreSQL does not answer there within ${CONNECT_TIMEOUT_MS / 1000} s`;
-  if (REFUSED.has(code)) return `PostgreSQL refuses the connection (${message})`;
+  if (CONNECTION_REFUSED.has(code)) return `PostgreSQL refuses the connection (${message})`;
   return `the database cannot be used (${message})`;
 }

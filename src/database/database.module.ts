@@ -35,6 +35,6 @@ class DatabaseServerModule {}
     DatabaseServerModule,
   ],
   providers: [LookUps],
-  exports: [LookUps],
+  exports: [LookUps, DatabaseServerModule],
 })
 export class DatabaseModule {}

@@ -4,7 +4,8 @@ import { DatabaseError as PostgresError, type Pool, type PoolClient } from 'pg';
 import { DataSource } from 'typeorm';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
 import { before, DeadlineError } from '../problems/deadline.js';
-import { OWN_SESSION } from './data-source.js';
+import { Breaker } from './breaker.js';
+import { CONNECTION_REFUSED, OWN_SESSION } from './data-source.js';
 
 /** Milliseconds for a connection, and for an answer: above the statement timeout, so that PostgreSQL cancels and the connection stays. */
 const LIMIT = 1_000;
@@ -12,14 +13,32 @@ const LIMIT = 1_000;
 /** A statement that PostgreSQL keeps prepared on each connection, under its name. */
 export type Statement = Readonly<Record<'name' | 'text', string>>;
 
+const PROBE: Statement = { name: 'probe', text: 'SELECT WHERE NOT pg_is_in_recovery()' };
+
 /**
  * The queries of the request path, on TypeORM's pool, with a time limit. Their statements return one row for each question in
  * the parameters, and none where PostgreSQL is in recovery: a standby may lag.
  */
 @Injectable()
 export class LookUps implements OnModuleInit {
+  /** By the name of a statement: how often it ran and failed, for how many questions, and how long it took together. */
+  readonly counts = new Map<string, { queries: number; failures: number; questions: number; seconds: number }>();
   private readonly logger = new Logger('LookUps');
   private prepared = false;
+  /** For the whole pool: what does not answer is the server, not a statement. */
+  private readonly breaker = new Breaker({
+    probe: () => this.ask(PROBE, [], 1),
+    isAnswer,
+    opened: (cause) => {
+      this.logger.error(`PostgreSQL cannot be used: ${reason(cause)}. Requests are refused at once until it can.`);
+    },
+    closed: (after, refused) => {
+      const seconds = (after / 1000).toFixed(1);
+      this.logger.log(
+        `PostgreSQL can be used again, after ${seconds} s; ${refused} queries were refused at once meanwhile.`,
+      );
+    },
+  });
 
   constructor(private readonly dataSource: DataSource) {}
 
@@ -36,9 +55,43 @@ export class LookUps implements OnModuleInit {
    *
    * @param count how many questions they hold.
    * @returns a row for each question, in their order.
-   * @throws {Error} when PostgreSQL does not answer in time, refuses, or is in recovery.
+   * @throws {Error} when PostgreSQL does not answer in time, refuses, or is in recovery; at once where it did not lately.
    */
-  async rows<Row extends object>({ name, text }: Statement, values: readonly string[], count: number): Promise<Row[]> {
+  rows<Row extends object>(statement: Statement, values: readonly string[], count: number): Promise<Row[]> {
+    return this.breaker.run(() => this.counted(statement.name, count, this.ask<Row>(statement, values, count)));
+  }
+
+  /** Whether queries are refused at once, because PostgreSQL did not answer lately. */
+  get isRefusing(): boolean {
+    return this.breaker.isOpen;
+  }
+
+  /** How many connections there are, are idle, and are waited for. */
+  get connections(): Readonly<Record<'total' | 'idle' | 'waiting', number>> {
+    const { totalCount, idleCount, waitingCount } = this.pool;
+    return { total: totalCount, idle: idleCount, waiting: waitingCount };
+  }
+
+  private async counted<T>(name: string, questions: number, work: Promise<T>): Promise<T> {
+    let counts = this.counts.get(name);
+    if (counts === undefined) {
+      counts = { queries: 0, failures: 0, questions: 0, seconds: 0 };
+      this.counts.set(name, counts);
+    }
+    const began = performance.now();
+    try {
+      return await work;
+    } catch (error) {
+      counts.failures++;
+      throw error;
+    } finally {
+      counts.queries++;
+      counts.questions += questions;
+      counts.seconds += (performance.now() - began) / 1000;
+    }
+  }
+
+  private async ask<Row extends object>({ name, text }: Statement, values: readonly string[], count: number) {
     for (let attempt = 1; ; attempt++) {
       const connecting = before(performance.now() + LIMIT, 'connection to PostgreSQL', this.pool.connect(), (late) => {
         late.release();
@@ -65,7 +118,8 @@ export class LookUps implements OnModuleInit {
 
   /** Destroys a connection and all idle ones, which may be lost, too, unnoticed. */
   private discard(client: PoolClient): void {
-    for (let idle = this.pool.idleCount; idle > 0; idle--) void this.pool.connect().then(destroy);
+    // Where all are gone already, the pool opens a new connection, which may fail.
+    for (let idle = this.pool.idleCount; idle > 0; idle--) void this.pool.connect().then(destroy, () => undefined);
     destroy(client);
   }
 
@@ -82,6 +136,16 @@ export function isDataFault(error: unknown): boolean {
 /** Whether PostgreSQL shut down (class 57P of its error codes) or the connection failed (08). */
 function endsConnection({ code = '' }: PostgresError): boolean {
   return code.startsWith('57P') || code.startsWith('08');
+}
+
+/** Whether PostgreSQL can be used, though it rejected a query, or cancelled it after the time limit. */
+function isAnswer(error: unknown): boolean {
+  return error instanceof PostgresError && !endsConnection(error) && !CONNECTION_REFUSED.has(error.code ?? '');
+}
+
+function reason(error: unknown): string {
+  const { message, cause } = error as Error;
+  return cause instanceof Error ? cause.message : message;
 }
 
 /** Closes the socket at once: pg's own end waits for the server, for ever on a dead network. */

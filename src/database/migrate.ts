@@ -5,7 +5,7 @@ import { loadRegistrations } from './registrations.js';
 /** "im-signa" in ASCII: any number does, as long as all processes that migrate take the same. */
 const ADVISORY_LOCK = '7596778120156769889';
 /** TypeORM's table of applied migrations; named so that another service may share the schema. */
-const MIGRATIONS_TABLE = 'im_signature_migrations';
+export const MIGRATIONS_TABLE = 'im_signature_migrations';
 const READ_TABLES = 'apps app_master_keys app_identity client_bans conversations conversation_members'.split(' ');
 
 /**

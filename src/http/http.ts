@@ -62,6 +62,7 @@ export async function setUpHttp(app: NestFastifyApplication): Promise<void> {
     done();
   });
   fastify.decorateRequest('deadline', 0);
+  fastify.decorateRequest('problem', undefined);
   // Before CORS, which answers preflights itself.
   fastify.addHook('onRequest', (request, reply, done) => {
     request.deadline = performance.now() + requestTimeout;

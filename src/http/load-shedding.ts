@@ -41,6 +41,7 @@ export class LoadShedding {
   isTooMuch(): boolean {
     if (this.state.underWay <= this.limit) return false;
     this.shed = true;
+    this.state.shed++;
     return true;
   }
 

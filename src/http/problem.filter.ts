@@ -1,22 +1,21 @@
-import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ProblemError, problemDetails } from '../problems/problem-error.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Why it was refused, for the log and the metrics. */
+    problem: ProblemError | undefined;
+  }
+}
 
 /** Answers every error of a request with problem details. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
-  private readonly logger = new Logger('Problem');
-
   catch(thrown: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
-    const problem = asProblem(thrown, request.originalUrl);
-    if (problem.status >= 500) {
-      const { cause, code, detail } = problem;
-      const reason = cause instanceof Error ? (cause.stack ?? cause.message) : detail;
-      this.logger.error(`${request.id} ${code}: ${reason}`);
-    }
-    sendProblem(problem, request, http.getResponse<FastifyReply>());
+    sendProblem(asProblem(thrown, request.originalUrl), request, http.getResponse<FastifyReply>());
   }
 }
 
@@ -38,6 +37,7 @@ function whyNotFound(url: string): string {
 }
 
 export function sendProblem(problem: ProblemError, request: FastifyRequest, reply: FastifyReply): void {
+  request.problem = problem;
   void reply
     .code(problem.status)
     .headers({ ...problem.headers, 'Cache-Control': 'no-store' })

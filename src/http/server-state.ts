@@ -7,6 +7,8 @@ export class ServerState {
   draining = false;
   /** It has more requests than it can answer in time, and refuses some of them. */
   shedding = false;
+  /** Requests that were refused because there were too many, since the start. */
+  shed = 0;
   /** Requests for a signature that were admitted and have no answer yet. */
   underWay = 0;
   /** Requests for a signature that were admitted and answered, since the start. */

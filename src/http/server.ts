@@ -103,10 +103,10 @@ export function createSignatureServer(listener: RequestListener, settings: Setti
   server.on('connect', ({ url, headers }: IncomingMessage, socket: Socket) => {
     const problem = new ProblemError('method_not_allowed', 'This service is no proxy.');
     socket.on('error', () => socket.destroy());
-    refuse(problem, socket, url, requestId(headers['x-request-id']));
+    refuse(server, problem, socket, url, requestId(headers['x-request-id']));
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    refuseUnparsed(error, socket, answers.get(socket));
+    refuseUnparsed(server, error, socket, answers.get(socket));
   });
   return server;
 }
@@ -135,7 +135,12 @@ const refused = new WeakSet<Socket>();
  *
  * @param answer the last one on this connection: what came before it is answered first.
  */
-function refuseUnparsed(error: NodeJS.ErrnoException, socket: Socket, answer: ServerResponse | undefined): void {
+function refuseUnparsed(
+  server: Server,
+  error: NodeJS.ErrnoException,
+  socket: Socket,
+  answer: ServerResponse | undefined,
+): void {
   // The rest of the request is read and dropped: unread bytes would make TCP reset the connection and lose the answer.
   if (refused.has(socket)) return;
   // Nobody waits for an answer: a browser opens connections in advance.
@@ -146,14 +151,14 @@ function refuseUnparsed(error: NodeJS.ErrnoException, socket: Socket, answer: Se
   }
   refused.add(socket);
   const answerIt = (): void => {
-    refuse(problemOf(error.code), socket);
+    refuse(server, problemOf(error.code), socket);
   };
   if (answer === undefined || answer.writableFinished) answerIt();
   else answer.once('finish', answerIt);
 }
 
-/** Writes a whole answer to a socket and closes it. */
-function refuse(problem: ProblemError, socket: Socket, url = '', id = requestId(undefined)): void {
+/** Writes a whole answer to a socket and closes it; the server's event `refused` tells the log of it. */
+function refuse(server: Server, problem: ProblemError, socket: Socket, url = '', id = requestId(undefined)): void {
   const body = JSON.stringify(problemDetails(problem, url, id));
   const headers = {
     ...problem.headers,
@@ -167,6 +172,7 @@ function refuse(problem: ProblemError, socket: Socket, url = '', id = requestId(
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? ''}\r\n${lines.join('')}\r\n${body}`);
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
+  server.emit('refused', problem, id);
 }
 
 /** @param code of an error of Node's HTTP parser. */

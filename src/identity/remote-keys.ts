@@ -45,6 +45,7 @@ export class RemoteKeys {
     private readonly uri: string,
     private readonly warn: (message: string) => void,
     private readonly clock: Clock,
+    private readonly fetches = { succeeded: 0, failed: 0 },
   ) {}
 
   /**
@@ -116,10 +117,12 @@ export class RemoteKeys {
       this.lastSucceeded = number;
       this.succeededAt = startedAt;
       this.failure = undefined;
+      this.fetches.succeeded++;
     } catch (error) {
       const message = `The keys of ${this.uri} cannot be fetched: ${(error as Error).message}`;
       this.failure = new KeysUnavailableError(message, { cause: error });
       this.intervalStart = this.clock.read();
+      this.fetches.failed++;
       this.warn(message);
     }
     this.fetching = false;

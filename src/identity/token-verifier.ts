@@ -28,19 +28,28 @@ type Verification = Readonly<{ settings: AppIdentity; digest: string; keys: Remo
 /** Verifies bearer tokens by each app's identity settings. */
 @Injectable()
 export class TokenVerifier {
+  /** How often a token was cached, and what became of those that were not: verified, refused, or impossible to tell. */
+  readonly counts = { cached: 0, verified: 0, refused: 0, failed: 0 };
+  /** Fetches of issuers' keys. */
+  readonly fetches = { succeeded: 0, failed: 0 };
   private readonly logger = new Logger('Identity');
   private readonly tokens = new LRUCache<string, CachedToken>({ max: MAX_TOKENS });
   private readonly verifications = new WeakMap<AppIdentity, Verification>();
   /** By URI: the apps of one issuer share its keys. */
   private readonly issuers = new LRUCache<string, RemoteKeys>({
     max: MAX_ISSUERS,
-    memoMethod: (uri) => new RemoteKeys(uri, this.logger.warn.bind(this.logger), this.clock),
+    memoMethod: (uri) => new RemoteKeys(uri, this.logger.warn.bind(this.logger), this.clock, this.fetches),
   });
 
   constructor(
     @Inject(SEALING_KEYS) private readonly sealingKeys: SealingKeys,
     private readonly clock: Clock,
   ) {}
+
+  /** How many verified tokens are cached. */
+  get size(): number {
+    return this.tokens.size;
+  }
 
   /**
    * The client id of a token; synchronous when the token is cached.
@@ -68,17 +77,29 @@ export class TokenVerifier {
       cached.expires + CLOCK_TOLERANCE > Date.now() / 1000 &&
       this.clock.elapsedSince(cached.verifiedAt) < MAX_TOKEN_AGE
     ) {
+      this.counts.cached++;
       return cached;
     }
     return this.verifyUncached(verification, token, key);
   }
 
   private async verifyUncached(by: Verification, token: string, key: string): Promise<VerifiedToken> {
-    const { clientId, expires } = await verifyToken(token, by.keys, by.settings);
+    const { clientId, expires } = await this.counted(verifyToken(token, by.keys, by.settings));
     const verified = { clientId, expires, verifiedAt: this.clock.read() };
     // Anything else matches no client, and may be long.
     if (isId(clientId)) this.tokens.set(key, verified);
     return verified;
+  }
+
+  private async counted(verifying: Promise<VerifiedToken>): Promise<VerifiedToken> {
+    try {
+      const verified = await verifying;
+      this.counts.verified++;
+      return verified;
+    } catch (error) {
+      this.counts[error instanceof TokenError ? 'refused' : 'failed']++;
+      throw error;
+    }
   }
 
   private verificationBy(settings: AppIdentity): Verification {

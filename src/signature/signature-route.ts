@@ -1,5 +1,6 @@
 import { applyDecorators, Get, Header, UseGuards } from '@nestjs/common';
 import { ClientIdentityGuard } from '../identity/client-identity.guard.js';
+import { ClientRateGuard } from '../identity/client-rate.guard.js';
 import { type Action, ACTIONS, type ActionName, type Parameter } from './actions.js';
 import { SignatureDocument } from './signature-document.js';
 import { SortedMembersGuard } from './sorted-members.guard.js';
@@ -19,7 +20,7 @@ export function SignatureRoute(name: ActionName, summary: string, withoutMembers
   return applyDecorators(
     // The API document takes the first path.
     Get(paths.map((path) => path.map((id) => `:${id}`).join('/'))),
-    UseGuards(new SortedMembersGuard(name), ClientIdentityGuard),
+    UseGuards(new SortedMembersGuard(name), ClientIdentityGuard, ClientRateGuard),
     Header('Content-Type', 'application/json; charset=utf-8'),
     Header('Cache-Control', 'no-store'),
     SignatureDocument(name, ids, { operationId: withoutMembers ?? name, summary }),

@@ -21,6 +21,7 @@ describe('the settings', () => {
     expect(readSettings({})).toEqual({
       host: '127.0.0.1',
       port: 3000,
+      metricsPort: undefined,
       databaseUrl: undefined,
       databasePoolSize: 10,
       dataDir: '.data',
@@ -35,6 +36,7 @@ describe('the settings', () => {
       keepAliveTimeout: 72_000,
       shutdownDelay: 0,
       shutdownTimeout: 10_000,
+      rateLimitPerMinute: 60,
     });
   });
 
@@ -61,6 +63,7 @@ describe('the settings', () => {
   it.each([
     [{ PORT: '70000' }, 'PORT: must be a whole number from 0 to 65535, not "70000"'],
     [{ PORT: '' }, 'PORT: must be a whole number from 0 to 65535, not ""'],
+    [{ METRICS_PORT: 'x' }, 'METRICS_PORT: must be a whole number from 0 to 65535, not "x"'],
     [{ HOST: '' }, 'HOST: must not be empty'],
     [{ MIGRATIONS_DIR: '/not/there' }, 'MIGRATIONS_DIR: no folder is at "/not/there"'],
     [{ DATABASE_POOL_SIZE: '0' }, 'DATABASE_POOL_SIZE: must be a whole number from 1 to 999, not "0"'],
@@ -79,6 +82,7 @@ describe('the settings', () => {
     [{ KEEP_ALIVE_TIMEOUT_MS: '999' }, 'KEEP_ALIVE_TIMEOUT_MS: must be a whole number from 1000 to 9999999, not "999"'],
     [{ SHUTDOWN_DELAY_MS: '5s' }, 'SHUTDOWN_DELAY_MS: must be a whole number from 0 to 999999, not "5s"'],
     [{ SHUTDOWN_TIMEOUT_MS: '-1' }, 'SHUTDOWN_TIMEOUT_MS: must be a whole number from 0 to 999999, not "-1"'],
+    [{ RATE_LIMIT_PER_MINUTE: '-1' }, 'RATE_LIMIT_PER_MINUTE: must be a whole number from 0 to 999999999, not "-1"'],
     [{ LOG_LEVEL: 'loud' }, 'LOG_LEVEL: must be one of error, warn, info, debug, not "loud"'],
     [
       { CORS_ORIGINS: 'https://a.example/' },

@@ -5,6 +5,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { expect } from 'vitest';
 import { built } from './built.js';
+import { recordEnvironment, recordOutput } from './recorded.js';
 import { type Program, run } from './program.js';
 
 export interface Finished {
@@ -44,6 +45,7 @@ export async function makeAdmin(env: Record<string, string>): Promise<Admin> {
   const { run: runCommand } = await built<typeof import('../../src/cli/program.js')>('src/cli/program.js');
   const { Io } = await built<typeof import('../../src/cli/io.js')>('src/cli/io.js');
   const environment = { MIGRATIONS_DIR: migrations, ...env };
+  recordEnvironment(environment);
   let said = '';
 
   const admin: Admin = {
@@ -55,6 +57,7 @@ export async function makeAdmin(env: Record<string, string>): Promise<Admin> {
       stdout.end();
       stderr.end();
       const [out, err] = await written;
+      recordOutput(out + err);
       said += out + err;
       return { code, stdout: out, stderr: err };
     },

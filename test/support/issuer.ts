@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { gzipSync } from 'node:zlib';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, type JWTHeaderParameters, SignJWT } from 'jose';
+import { recordSecret } from './recorded.js';
 
 /** What tokens are signed with; a secret has no public half. */
 export interface TokenKey {
@@ -22,6 +23,7 @@ export interface KeyPair extends TokenKey {
 /** A fresh pair of keys; one without `kid` is published without. */
 export async function makeKey(alg: string, kid?: string): Promise<KeyPair> {
   const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
+  recordSecret((await exportJWK(privateKey)).d ?? '');
   const named = kid === undefined ? {} : { kid };
   return {
     alg,
@@ -33,6 +35,7 @@ export async function makeKey(alg: string, kid?: string): Promise<KeyPair> {
 }
 
 export function secretKey(secret: string, alg = 'HS256'): TokenKey {
+  recordSecret(secret);
   return { alg, sign: new TextEncoder().encode(secret) };
 }
 
@@ -50,9 +53,11 @@ export async function tokenFor(
 ): Promise<string> {
   const { alg, kid, sign } = key;
   const all = { sub: clientId, exp: inSeconds(300), ...claims };
-  return new SignJWT(JSON.parse(JSON.stringify(all)) as Record<string, unknown>)
+  const token = await new SignJWT(JSON.parse(JSON.stringify(all)) as Record<string, unknown>)
     .setProtectedHeader({ alg, ...(kid !== undefined && { kid }), ...header })
     .sign(sign);
+  recordSecret(token);
+  return token;
 }
 
 /** What looks like a token, with these parts: unsigned, or with whatever is given as its signature. */

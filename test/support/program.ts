@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inject } from 'vitest';
 import { DIST } from './built.js';
+import { recordEnvironment, recordOutput } from './recorded.js';
 
 export interface Program {
   readonly process: ChildProcess;
@@ -29,11 +30,13 @@ export function runProgram(
   env: Record<string, string>,
   cwd: string,
 ): Program {
+  recordEnvironment(env);
   const child = spawn(program, args, { cwd, env: { PATH: process.env.PATH ?? '', ...env }, stdio: 'pipe' });
   let output = '';
   const streams = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].setEncoding('utf8').on('data', (text: string) => {
+      recordOutput(text);
       output += text;
       streams[name] += text;
     });

@@ -12,8 +12,11 @@ import { Clock } from '../../src/config/clock.js';
 import { Settings } from '../../src/config/settings.js';
 import { APPLICATION_OPTIONS, httpAdapter, setUpHttp } from '../../src/http/http.js';
 import { serverOf, type SignatureServer } from '../../src/http/server.js';
+import { LogSink } from '../../src/operations/log-sink.js';
+import { ServiceLogger } from '../../src/operations/service-logger.js';
 import { TestClock } from './clock.js';
 import { makeDatabase, type TestDatabase } from './database.js';
+import { recordEnvironment, recordOutput, recordSecret } from './recorded.js';
 
 export interface TestService {
   readonly url: string;
@@ -22,7 +25,7 @@ export interface TestService {
   readonly clock: TestClock;
   /** What the service seals with. */
   readonly sealingKeys: SealingKeys;
-  /** What was logged, one entry a call. */
+  /** The lines that were logged. */
   readonly logged: string[];
   readonly server: SignatureServer;
   /** Writes an app as a registration would; `columns` are those of `apps`. */
@@ -34,6 +37,15 @@ export interface TestService {
 const CACHED_TABLES = /\b(apps|app_master_keys|app_identity)\b/;
 const CACHED_FOR = 500;
 
+/** A log in memory. */
+function keepLines(lines: string[]): LogSink {
+  const write = (line: string): void => {
+    lines.push(line);
+    recordOutput(line);
+  };
+  return Object.assign(new LogSink(-1), { write });
+}
+
 /** The whole service on a database of its own with the demo apps, answering real HTTP on a port of its own. */
 export async function startService(env: Record<string, string> = {}): Promise<TestService> {
   const database = await makeDatabase('migrated');
@@ -42,20 +54,26 @@ export async function startService(env: Record<string, string> = {}): Promise<Te
     SECRETS_KEY: randomBytes(32).toString('base64'),
     CORS_ORIGINS: 'https://chat.example.com',
     PORT: '0',
+    // Tests ask often as one client.
+    RATE_LIMIT_PER_MINUTE: '0',
     MIGRATIONS_DIR: inject('registrations'),
+    LOG_LEVEL: 'debug',
     ...env,
   });
+  recordEnvironment(process.env);
   const logged: string[] = [];
-  const log = (...message: unknown[]): void => void logged.push(message.map(String).join(' '));
   const clock = new TestClock();
   const module = await Test.createTestingModule({ imports: [AppModule] })
     .overrideProvider(Clock)
     .useValue(clock)
+    .overrideProvider(LogSink)
+    .useValue(keepLines(logged))
     .compile();
   const app = module.createNestApplication<NestFastifyApplication>(httpAdapter(module.get(Settings)), {
     ...APPLICATION_OPTIONS,
-    logger: { log, warn: log, error: log },
+    bufferLogs: true,
   });
+  app.useLogger(app.get(ServiceLogger));
   await setUpHttp(app);
   await app.listen(0, '127.0.0.1');
 
@@ -78,6 +96,7 @@ export async function startService(env: Record<string, string> = {}): Promise<Te
     logged,
     server: serverOf(app),
     async registerApp(appId, masterKey, columns = {}) {
+      recordSecret(masterKey);
       const all = { app_id: appId, name: appId, identity: 'none', ...columns };
       const places = Object.keys(all).map((_, index) => `$${index + 1}`);
       await query(`INSERT INTO apps (${Object.keys(all).join()}) VALUES (${places.join()})`, Object.values(all));

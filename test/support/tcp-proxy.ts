@@ -1,57 +1,98 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { Transform } from 'node:stream';
+
+type Direction = 'server' | 'client';
 
 /** A stretch of network that can fail as networks do: the connections stay, and nothing comes through. */
 export interface TcpProxy {
   readonly port: number;
-  /** From now on nothing is forwarded, on the connections there are and, unless told otherwise, on new ones. */
-  stopForwarding(options?: { newConnections: boolean }): void;
+  /**
+   * From now on nothing is forwarded, on the connections there are and, unless told otherwise, on new ones; with a direction, nothing
+   * that goes there.
+   */
+  stopForwarding(options?: { newConnections?: boolean; to?: Direction }): void;
   /** Connections on which something was swallowed end, as TCP cannot go on without it. */
   forwardAgain(): void;
+  /** What comes back is held up by so many milliseconds from now on. */
+  delay(milliseconds: number): void;
+  /** Ends the connections there are, and refuses new ones. */
+  refuse(): Promise<void>;
+  /** Takes connections again, on the same port. */
+  acceptAgain(): Promise<void>;
   /** Ends the connections there are; new ones lead to this URL from now on. */
   leadTo(url: string): void;
   close(): Promise<void>;
 }
 
-/** @param url whose host and port the proxy leads to. */
-export async function proxyTo(url: string): Promise<TcpProxy> {
+/** @param url whose host and port the proxy leads to. @param address where it listens; without one, at any free port. */
+export async function proxyTo(url: string, address = { host: '127.0.0.1', port: 0 }): Promise<TcpProxy> {
   let target = new URL(url);
-  const sockets = new Set<Socket>();
-  let swallowNew = false;
+  let delayed = 0;
+  /** Each with where it is read to. */
+  const sockets = new Map<Socket, Direction>();
+  const swallowed = new Set<Direction>();
   const forward = (client: Socket): void => {
     const server = connect(Number(target.port || 5432), target.hostname);
-    for (const [from, to] of [
-      [client, server],
-      [server, client],
+    const late = new Transform({
+      transform(bytes, _encoding, done) {
+        const pass = (): void => {
+          done(null, bytes);
+        };
+        if (delayed === 0) pass();
+        else setTimeout(pass, delayed);
+      },
+    });
+    client.pipe(server);
+    server.pipe(late).pipe(client);
+    for (const [from, other, to] of [
+      [client, server, 'server'],
+      [server, client, 'client'],
     ] as const) {
-      sockets.add(from);
-      from.pipe(to);
-      from.on('error', () => to.destroy());
+      sockets.set(from, to);
+      from.on('error', () => other.destroy());
       from.on('close', () => {
         sockets.delete(from);
-        to.destroy();
+        other.destroy();
       });
-      if (swallowNew) from.unpipe().pause();
+      if (swallowed.has(to)) from.unpipe().pause();
     }
   };
-  const listener = createServer(forward).listen(0, '127.0.0.1');
+  const listener = createServer(forward).listen(address.port, address.host);
   await once(listener, 'listening');
+  const { port } = listener.address() as AddressInfo;
+  const cut = (): void => {
+    for (const socket of sockets.keys()) socket.destroy();
+  };
   return {
-    port: (listener.address() as AddressInfo).port,
-    stopForwarding({ newConnections } = { newConnections: true }) {
-      swallowNew = newConnections;
-      for (const socket of sockets) socket.unpipe().pause();
+    port,
+    stopForwarding({ newConnections = true, to } = {}) {
+      const directions = new Set<Direction>(to === undefined ? ['server', 'client'] : [to]);
+      for (const direction of directions) if (newConnections) swallowed.add(direction);
+      for (const [socket, direction] of sockets) if (directions.has(direction)) socket.unpipe().pause();
     },
     forwardAgain() {
-      swallowNew = false;
-      for (const socket of sockets) if (socket.isPaused()) socket.destroy();
+      swallowed.clear();
+      for (const socket of sockets.keys()) if (socket.isPaused()) socket.destroy();
+    },
+    delay(milliseconds) {
+      delayed = milliseconds;
+    },
+    async refuse() {
+      listener.close();
+      cut();
+      await once(listener, 'close');
+    },
+    async acceptAgain() {
+      listener.listen(port, address.host);
+      await once(listener, 'listening');
     },
     leadTo(next) {
       target = new URL(next);
-      for (const socket of sockets) socket.destroy();
+      cut();
     },
     async close() {
-      for (const socket of sockets) socket.destroy();
+      cut();
       listener.close();
       await once(listener, 'close');
     },
