@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ProblemDetails } from '../src/problems/problem-error.js';
+import { rawRequest } from './support/raw-request.js';
 import { startService, type TestService } from './support/service.js';
 
 const LOGIN = '/signature/login/1/a';
@@ -18,7 +19,7 @@ const statusFor = async (forwarded: string, path = LOGIN) =>
 describe('RATE_LIMIT_PER_ADDRESS_PER_MINUTE', () => {
   it('refuses an address its further requests, whomever they name, and says when to come back', async () => {
     service = await startService({ RATE_LIMIT_PER_ADDRESS_PER_MINUTE: '3' });
-    for (const path of [LOGIN, '/signature/login/unknown/a', '/signature/nothing']) await fetch(service.url + path);
+    for (const path of [LOGIN, '/signature/login/unknown/a', '/signature/kick/1/a//']) await fetch(service.url + path);
     const response = await fetch(service.url + LOGIN, { headers: { origin: 'https://chat.example.com' } });
     expect(response.status).toBe(429);
     expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0);
@@ -29,6 +30,15 @@ describe('RATE_LIMIT_PER_ADDRESS_PER_MINUTE', () => {
     expect((await fetch(`${service.url}/docs`)).status, 'a page costs nothing').toBe(200);
     expect(await statusFor('203.0.113.1'), 'an address that the client makes up counts for nothing').toBe(429);
   });
+
+  it.each(['/%73ignature/login/1/a', 'http://test/signature/login/1/a'])(
+    'counts the same path written otherwise: %s',
+    async (target) => {
+      service = await startService({ RATE_LIMIT_PER_ADDRESS_PER_MINUTE: '1' });
+      expect((await rawRequest(service.url, target)).status).toBe(200);
+      expect((await rawRequest(service.url, target)).status).toBe(429);
+    },
+  );
 
   it('does not count a preflight, which a page cannot help', async () => {
     service = await startService({ RATE_LIMIT_PER_ADDRESS_PER_MINUTE: '1' });

@@ -23,8 +23,6 @@ import {
 
 /** Stands for a path that does not decode. The URL of a request line cannot hold its space. */
 const UNDECODABLE = '/ malformed';
-/** What costs something, and is refused when there is too much of it: health and pages are not. */
-const SIGNATURES = '/signature/';
 /** Seconds for which a browser may cache the answer to a preflight. */
 const CORS_MAX_AGE = 86_400;
 /** Every path that is there answers GET, and with it HEAD; OPTIONS is a preflight's, and Node keeps CONNECT to itself. */
@@ -84,9 +82,10 @@ export async function setUpHttp(app: NestFastifyApplication): Promise<void> {
   });
   fastify.addHook('onRequest', (request, reply, done) => {
     const { originalUrl, raw, params } = request as typeof request & { params: Record<string, string> };
+    // By its route: the same path can be written in many ways. Health and pages cost nothing.
+    const costs = 'app_id' in params;
     // Nest answers an empty part of a path (`//`) with "not found"; an absent one reaches the guard, which has a code for it.
     for (const name in params) if (params[name] === '') Reflect.deleteProperty(params, name);
-    const costs = originalUrl.startsWith(SIGNATURES);
     if (costs) {
       if (load.isTooMuch()) {
         // Answered at once, they would ask again within this turn of the event loop, which then would not end.
