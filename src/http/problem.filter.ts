@@ -33,7 +33,7 @@ function asProblem(thrown: unknown, url: string): ProblemError {
 function whyNotFound(url: string): string {
   return /^\/signature\/conversation(?![^/?])/.test(url)
     ? 'There is no action "conversation": the protocol spells it "conversion", and so does the path, /signature/conversion/….'
-    : 'Nothing is at this path. A "/" within an id is written %2F.';
+    : 'Nothing is at this path; /docs lists the paths. A "/" within an id is written %2F.';
 }
 
 export function sendProblem(problem: ProblemError, request: FastifyRequest, reply: FastifyReply): void {

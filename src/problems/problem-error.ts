@@ -132,7 +132,7 @@ export const PROBLEMS = {
     status: 404,
     title: 'There is nothing at this address',
     example: {
-      detail: 'Nothing is at this path. A "/" within an id is written %2F.',
+      detail: 'Nothing is at this path; /docs lists the paths. A "/" within an id is written %2F.',
       asked: { client_id: 'team/alice/phone' },
     },
   },
