@@ -408,7 +408,11 @@ describe('with a DATABASE_URL', () => {
       'not-there.invalid',
       /^im-signature did not start\. HOST: getaddrinfo E\w+ not-there\.invalid\n$/,
     ],
-    ['of another machine', '192.0.2.1', /^im-signature did not start\. HOST: cannot listen \(.*EADDRNOTAVAIL.*\); choose another HOST\n$/],
+    [
+      'of another machine',
+      '192.0.2.1',
+      /^im-signature did not start\. HOST: cannot listen \(.*EADDRNOTAVAIL.*\); choose another HOST\n$/,
+    ],
   ])('a HOST %s is one clear line and exit code 1', async (_what, HOST, line) => {
     const service = start({ ...env, HOST });
     expect(await service.ends()).toBe(1);
