@@ -66,8 +66,18 @@ beforeEach(async () => {
 afterEach(async () => {
   vi.unstubAllEnvs();
   for (const child of started.splice(0)) child.kill('SIGKILL');
-  for (const { pid } of await servers()) process.kill(pid, 'SIGKILL');
-  await allGone();
+  // Again and again: on a busy machine, ps does not see every process at once.
+  await until(async () => {
+    const left = await servers();
+    for (const { pid } of left) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It has ended meanwhile.
+      }
+    }
+    return left.length === 0;
+  });
   const cluster = await clusterFolder();
   if (cluster.startsWith(SYSTEM_FOLDER)) await fs.rm(cluster, { recursive: true });
   await fs.rm(base, { recursive: true, maxRetries: 5 });
@@ -581,10 +591,6 @@ async function sharedMemory(inode: number): Promise<string[]> {
 
 async function drafts(): Promise<string[]> {
   return (await fs.readdir(dataDir).catch(() => [])).filter((name) => name.endsWith('.new'));
-}
-
-async function allGone(): Promise<void> {
-  await until(async () => (await servers()).length === 0);
 }
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
