@@ -12,6 +12,13 @@ afterAll(async () => {
   await service.close();
 });
 
+/** Read to its end: the service would wait for whoever does not. */
+async function answer(path: string, method = 'GET'): Promise<Response> {
+  const response = await fetch(service.url + path, { method });
+  await response.arrayBuffer();
+  return response;
+}
+
 const LOCKED = "default-src 'none'; frame-ancestors 'none'";
 
 describe('every answer is what it says it is, and for no frame', () => {
@@ -26,7 +33,7 @@ describe('every answer is what it says it is, and for no frame', () => {
     ['GET', '/openapi.json'],
     ['GET', '/nothing'],
   ])('%s %s', async (method, path) => {
-    const { headers } = await fetch(service.url + path, { method });
+    const { headers } = await answer(path, method);
     expect(headers.get('x-content-type-options')).toBe('nosniff');
     expect(headers.get('content-security-policy')).toBe(LOCKED);
   });
@@ -46,7 +53,7 @@ describe('the page /docs', () => {
   it.each(['/docs', '/docs/swagger-ui-bundle.js', '/docs/swagger-ui.css'])(
     'runs scripts of this service only, and sends nothing elsewhere: %s',
     async (path) => {
-      const { headers } = await fetch(service.url + path);
+      const { headers } = await answer(path);
       const policy = new Map(
         (headers.get('content-security-policy') ?? '').split('; ').map((directive) => {
           const [name = '', ...sources] = directive.split(' ');
