@@ -413,10 +413,12 @@ describe('with a DATABASE_URL', () => {
       '192.0.2.1',
       /^im-signature did not start\. HOST: cannot listen \(.*EADDRNOTAVAIL.*\); choose another HOST\n$/,
     ],
-  ])('a HOST %s is one clear line and exit code 1', async (_what, HOST, line) => {
-    const service = start({ ...env, HOST });
-    expect(await service.ends()).toBe(1);
-    expect(service.output()).toMatch(line);
+  ])('a HOST %s is one clear line and exit code 1, with metrics, too', async (_what, HOST, line) => {
+    for (const metrics of [{}, { METRICS_PORT: '0' }]) {
+      const service = start({ ...env, ...metrics, HOST });
+      expect(await service.ends()).toBe(1);
+      expect(service.output()).toMatch(line);
+    }
   });
 
   it('a role that may not see which migrations are applied is told so, and starts when it may', async () => {

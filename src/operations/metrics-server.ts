@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { Settings } from '../config/settings.js';
 import { Metrics } from './metrics.js';
+import { PORT_FAULTS } from './start-error.js';
 
 /** Enough for some Prometheus servers. */
 const MAX_CONNECTIONS = 32;
@@ -43,7 +44,10 @@ export class MetricsServer implements OnApplicationBootstrap, OnApplicationShutd
     try {
       await once(server.listen(metricsPort, host), 'listening');
     } catch (error) {
-      throw new Error(`METRICS_PORT: cannot listen (${(error as Error).message})`, { cause: error });
+      const { code = '', message } = error as NodeJS.ErrnoException;
+      // Any other fault is that of HOST.
+      if (!PORT_FAULTS.has(code)) throw error;
+      throw new Error(`METRICS_PORT: cannot listen (${message}); choose another METRICS_PORT`, { cause: error });
     }
     const { address, family, port } = server.address() as AddressInfo;
     this.logger.log(`Metrics on http://${family === 'IPv6' ? `[${address}]` : address}:${port}/metrics`);

@@ -1,5 +1,8 @@
 import { SettingsError } from '../config/settings.js';
 
+/** Codes of a port that cannot be had; others are about the address. */
+export const PORT_FAULTS: ReadonlySet<string> = new Set(['EADDRINUSE', 'EACCES']);
+
 /** Why a start or a command failed, as lines for its caller: each names the fault and, where it is known, the remedy. */
 export function startErrorLines(thrown: unknown): string[] {
   if (thrown instanceof SettingsError) return [...thrown.faults];
@@ -11,7 +14,7 @@ const VERBS: Record<string, string> = { open: 'opened', read: 'read', scandir: '
 function explain(error: NodeJS.ErrnoException & { detail?: string }): string {
   const { code, message, syscall, path = 'a file', detail = message } = error;
   if (syscall === 'getaddrinfo') return `HOST: ${message}`;
-  const setting = code === 'EADDRINUSE' || code === 'EACCES' ? 'PORT' : 'HOST';
+  const setting = PORT_FAULTS.has(code ?? '') ? 'PORT' : 'HOST';
   if (syscall === 'listen') return `${setting}: cannot listen (${message}); choose another ${setting}`;
   switch (code) {
     case '42P01':

@@ -148,7 +148,7 @@ describe('/metrics', () => {
     });
     expect(await program.ends()).toBe(1);
     expect(program.output()).toMatch(
-      /^im-signature did not start\. METRICS_PORT: cannot listen \(listen EADDRINUSE: .*\)\n$/,
+      /^im-signature did not start\. METRICS_PORT: cannot listen \(listen EADDRINUSE: .*\); choose another METRICS_PORT\n$/,
     );
   });
 });
