@@ -53,6 +53,7 @@ function blocksOf(page: string): Block[] {
 class Shell {
   private readonly bash: ChildProcess;
   private readonly done: AsyncIterator<string>;
+  private blocks = 0;
 
   constructor(
     private readonly folder: string,
@@ -68,7 +69,9 @@ class Shell {
   }
 
   async run({ code, typed, background }: Block): Promise<string> {
-    const file = (name: string): string => join(this.folder, name);
+    // Of this block alone: one in the background goes on writing.
+    this.blocks++;
+    const file = (name: string): string => join(this.folder, `${name}-${this.blocks}`);
     const free = PORTS.reduce((text, port, i) => text.replaceAll(port, this.ports[i] ?? ''), code);
     await writeFile(file('block'), free);
     await writeFile(file('typed'), typed);
