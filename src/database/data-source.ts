@@ -59,6 +59,7 @@ export function adminOptions(url: string) {
     logger: 'debug',
     applicationName: 'im-signature-admin',
     connectTimeoutMS: CONNECT_TIMEOUT_MS,
+    extra: { Client: ResilientClient },
   } as const satisfies DataSourceOptions;
 }
 
