@@ -145,6 +145,8 @@ function reason({ code = '', message }: NodeJS.ErrnoException): string {
   if (TIMED_OUT.test(message)) {
     return `PostgreSQL does not answer there within ${CONNECT_TIMEOUT_MS / 1000} s; see that it runs and is reachable`;
   }
-  if (CONNECTION_REFUSED.has(code)) return `PostgreSQL refuses the connection (${message})`;
+  if (CONNECTION_REFUSED.has(code)) {
+    return `PostgreSQL refuses the connection (${message}); correct the URL, or let the server accept it`;
+  }
   return `the database cannot be used (${message})`;
 }
