@@ -4,6 +4,7 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { hmacSecretPurpose, seal } from '../src/apps/sealing.js';
 import type { ProblemDetails } from '../src/problems/problem-error.js';
+import { ACTIONS } from '../src/signature/actions.js';
 import { type Case, CASES } from './conversations/who-may-do-what.js';
 import { secretKey, tokenFor } from './support/issuer.js';
 import { startService, type TestService } from './support/service.js';
@@ -69,7 +70,7 @@ describe('who may do what', () => {
     '$name',
     async ({ membership, action, members, rule, roles, expected, conversationId }) => {
       if (rule !== null) await register(membership, conversationId, rule, roles);
-      const conversation = action === 'invite' || action === 'kick' ? `/${conversationId}` : '';
+      const conversation = ACTIONS[action].conversation ? `/${conversationId}` : '';
       const list = members === '' ? '' : `/${members}`;
       expect(await ask(`${action}/${membership}/me${conversation}${list}`)).toBe(expected);
     },

@@ -1,4 +1,7 @@
 import { createHmac, type KeyObject } from 'node:crypto';
+import type { Operation } from '../conversations/decision.js';
+
+export type ActionName = Operation['action'];
 
 /** The parameters of the routes, by their names on the wire. */
 export type Parameter = 'app_id' | 'client_id' | 'conversion_id' | 'sorted_member_ids';
@@ -47,9 +50,7 @@ export const ACTIONS = {
     message: (p) =>
       `${p.app_id}:${p.client_id}:${p.conversion_id}:${p.sorted_member_ids}:${p.timestamp}:${p.nonce}:kick`,
   },
-} as const satisfies Record<string, Action>;
-
-export type ActionName = keyof typeof ACTIONS;
+} as const satisfies Record<ActionName, Action>;
 
 /** @returns the HMAC-SHA1 of the message (UTF-8) in lower-case hex. */
 export function sign(message: string, masterKey: KeyObject): string {

@@ -1,4 +1,5 @@
-import { Controller, Req } from '@nestjs/common';
+import { Controller, Req, type Type } from '@nestjs/common';
+import type { ActionName } from './actions.js';
 import { SignatureRoute } from './signature-route.js';
 import { SignatureService } from './signature.service.js';
 import type { SignatureHttpRequest } from './sorted-members.guard.js';
@@ -52,3 +53,10 @@ export class KickController {
     return this.signatures.sign(app, signatureRequest, deadline);
   }
 }
+
+export const CONTROLLERS = {
+  login: LoginController,
+  conversion: ConversionController,
+  invite: InviteController,
+  kick: KickController,
+} satisfies Record<ActionName, Type>;

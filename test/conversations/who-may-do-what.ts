@@ -1,4 +1,5 @@
 import type { Decision, Operation, Role } from '../../src/conversations/decision.js';
+import { ACTIONS } from '../../src/signature/actions.js';
 
 /** An example of a line of docs/design.md, "Who may do what"; ids without a role are no members. */
 export interface Case {
@@ -107,7 +108,12 @@ const REGISTERED: Record<string, Line[]> = {
   ],
 };
 
-const ACTIONS = ['login', 'conversion bob', 'invite', 'invite bob', 'kick me', 'kick bob'];
+/** The kinds of list that an action may take. */
+const LISTS = { none: [''], 'may be empty': ['', 'bob', 'me', 'bob:me'], 'at least one': ['bob', 'me', 'bob:me'] };
+/** Each action with each kind of list, as in a `Line`. */
+export const ASKED: readonly string[] = Object.entries(ACTIONS).flatMap(([action, { members }]) =>
+  LISTS[members].map((list) => `${action} ${list}`.trimEnd()),
+);
 const FORBIDDING = { invite_rule: 'owner', kick_rule: 'owner', member_limit: 1 };
 
 export const CASES: readonly Case[] = [
@@ -117,7 +123,7 @@ export const CASES: readonly Case[] = [
       makeCase(row, 'required', asked, rule, roles, expected),
     ]),
   ),
-  ...ACTIONS.flatMap((asked) => [
+  ...ASKED.flatMap((asked) => [
     makeCase('off: no rule', 'off', asked, FORBIDDING, NOBODY, 'allowed'),
     makeCase('off: no rule', 'off', asked, null, NOBODY, 'allowed'),
     makeCase('where-registered: no rule for others', 'where-registered', asked, null, NOBODY, 'allowed'),
@@ -127,7 +133,7 @@ export const CASES: readonly Case[] = [
       asked,
       null,
       NOBODY,
-      /^(invite|kick)/.test(asked) ? 'conversation_unknown' : 'allowed',
+      /^(login|conversion)/.test(asked) ? 'allowed' : 'conversation_unknown',
     ),
   ]),
 ];
