@@ -165,7 +165,10 @@ describe('a ban', () => {
     await register('required', 'banned-here', { join_rule: 'anyone' }, { banned: 'owner', alice: 'owner' });
   });
 
-  const EVERY_ACTION = ['login/A/C', 'conversion/A/C', 'conversion/A/C/bob', 'invite/A/C/x', 'kick/A/C/x/C'];
+  const EVERY_ACTION = Object.entries(ACTIONS).flatMap(([action, { conversation, members }]) => {
+    const path = `${action}/A/C${conversation ? '/x' : ''}`;
+    return { none: [path], 'may be empty': [path, `${path}/bob`], 'at least one': [`${path}/C`] }[members];
+  });
 
   it.each(EVERY_ACTION)('refuses %s, permanently or until its end', async (path) => {
     const as = (client: string): string => path.replace('A', 'off').replaceAll('C', client);

@@ -61,17 +61,28 @@ const PERMISSIONS = {
     rule: 'invite_rule',
     refusal: 'The invite_rule of the conversation does not let the client invite others.',
   },
-  leave: { allows: () => true },
+  /** To leave, or to keep a conversation off one's own list. */
+  always: { allows: () => true },
   kickOthers: {
     allows: ({ kickRule }, _, { client }) => client.rank >= RANK[kickRule],
     rule: 'kick_rule',
-    refusal: 'The kick_rule of the conversation does not let the client remove others.',
+    refusal: 'The kick_rule of the conversation does not let the client remove or block others.',
   },
   outrankOthers: {
     allows: (_, { clientId, members }, { client, members: standings }) =>
       standings.every(({ rank }, i) => client.rank > rank || members[i] === clientId),
     rule: 'kick_rule',
     refusal: 'The client may remove only those who rank below it.',
+  },
+  /** Nobody ranks below itself: unlike leaving, to block oneself is to act on a member of the own rank. */
+  outrankAll: {
+    allows: (_, __, { client, members }) => members.every(({ rank }) => client.rank > rank),
+    rule: 'kick_rule',
+    refusal: 'The client may block or unblock only those who rank below it.',
+  },
+  read: {
+    allows: (_, __, { client }) => client.rank >= RANK.member,
+    refusal: 'Only members of the conversation may read its history.',
   },
 } as const satisfies Record<string, Permission>;
 
@@ -98,9 +109,14 @@ const ASKED = {
     bringsInto: 'none',
     needs: (own, others) => {
       if (!own) return ['kickOthers', 'outrankOthers'];
-      return others ? ['leave', 'kickOthers', 'outrankOthers'] : ['leave'];
+      return others ? ['always', 'kickOthers', 'outrankOthers'] : ['always'];
     },
   },
+  query: { bringsInto: 'none', needs: () => ['read'] },
+  'client-block-conversations': { bringsInto: 'none', needs: () => ['always'] },
+  'client-unblock-conversations': { bringsInto: 'none', needs: () => ['always'] },
+  'conversation-block-clients': { bringsInto: 'none', needs: () => ['kickOthers', 'outrankAll'] },
+  'conversation-unblock-clients': { bringsInto: 'none', needs: () => ['kickOthers', 'outrankAll'] },
 } as const satisfies Record<string, Asked>;
 
 function asked({ action }: Operation): Asked {
@@ -123,10 +139,10 @@ function missingPermission(operation: Operation, facts: Facts): Permission | und
   return missing && PERMISSIONS[missing];
 }
 
-/** Whether the decision depends on the conversation. Leaving is refused only where the app requires registration. */
+/** Whether the decision depends on the conversation. What is always allowed is refused only where the app requires registration. */
 export function needsRules(operation: Operation, membership: Membership): boolean {
   if (membership === 'off') return false;
-  return requiredPermissions(operation).some((permission) => permission !== 'leave' || membership === 'required');
+  return requiredPermissions(operation).some((permission) => permission !== 'always' || membership === 'required');
 }
 
 /** Whether the operation adds members to an existing conversation. */

@@ -81,6 +81,35 @@ const REGISTERED: Record<string, Line[]> = {
     ['kick bob:me', {}, { ...MANAGER, bob: 'manager' }, 'not_permitted'],
     ['kick bob:me', {}, { ...MEMBER, bob: 'member' }, 'not_permitted'],
   ],
+  'query: rank >= 1': [
+    ['query', {}, NOBODY, 'not_permitted'],
+    ['query', {}, MEMBER, 'allowed'],
+    ['query', {}, OWNER, 'allowed'],
+    // That anyone may join says nothing about reading before.
+    ['query', { join_rule: 'anyone', invite_rule: 'anyone', kick_rule: 'anyone' }, NOBODY, 'not_permitted'],
+  ],
+  'client-(un)block-conversations: always': [
+    ['client-block-conversations', {}, NOBODY, 'allowed'],
+    ['client-block-conversations', { kick_rule: 'owner' }, MEMBER, 'allowed'],
+    ['client-unblock-conversations', {}, NOBODY, 'allowed'],
+    ['client-unblock-conversations', { join_rule: 'invited', invite_rule: 'owner' }, NOBODY, 'allowed'],
+  ],
+  'conversation-(un)block-clients: rank >= kick_rule, and above the rank of every target': [
+    ...['conversation-block-clients', 'conversation-unblock-clients'].flatMap((action): Line[] => [
+      [`${action} bob`, {}, { bob: 'member' }, 'not_permitted'],
+      [`${action} bob`, {}, { ...MEMBER, bob: 'member' }, 'not_permitted'],
+      [`${action} bob`, {}, { ...MANAGER, bob: 'member' }, 'allowed'],
+      [`${action} bob`, {}, MANAGER, 'allowed'],
+      [`${action} bob`, {}, { ...MANAGER, bob: 'manager' }, 'not_permitted'],
+      [`${action} bob`, { kick_rule: 'owner' }, { ...MANAGER, bob: 'member' }, 'not_permitted'],
+      [`${action} bob`, { kick_rule: 'owner' }, { ...OWNER, bob: 'manager' }, 'allowed'],
+      [`${action} bob`, { kick_rule: 'anyone' }, NOBODY, 'not_permitted'],
+      [`${action} bob`, { member_limit: 1 }, { ...MANAGER, zoe: 'member' }, 'allowed'],
+      // Nobody ranks above itself.
+      [`${action} me`, {}, OWNER, 'not_permitted'],
+      [`${action} bob:me`, {}, { ...OWNER, bob: 'member' }, 'not_permitted'],
+    ]),
+  ],
   'member_limit: no join or invite exceeds it': [
     ['invite bob', { member_limit: 1 }, MEMBER, 'conversation_full'],
     ['invite bob', { member_limit: 2 }, MEMBER, 'allowed'],
