@@ -1,12 +1,15 @@
 FROM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-# The optional packages are the embedded PostgreSQL; in a container the database is another container.
-RUN npm ci --omit=optional
+# With the optional packages: some are programs of the build.
+RUN npm ci
 COPY nest-cli.json tsconfig.json tsconfig.build.json ./
 COPY src src
+# The page of the checker is built with it.
+COPY spec spec
 # The schema's migrations are compiled. Registrations are not, so that another one needs no build.
 COPY migrations/*.ts migrations/
+# The service's own optional packages are the embedded PostgreSQL; in a container the database is another container.
 RUN npm run build && npm prune --omit=dev --omit=optional
 
 FROM node:24-bookworm-slim

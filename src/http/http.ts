@@ -10,7 +10,7 @@ import { serveApiDocument } from './api-document.js';
 import { networkOf } from './client-address.js';
 import { LoadShedding, TOO_MUCH } from './load-shedding.js';
 import { ProblemFilter, sendProblem } from './problem.filter.js';
-import { PAGE, PAGE_HEADERS, SECURITY_HEADERS } from './security-headers.js';
+import { securityHeaders } from './security-headers.js';
 import { ServerState } from './server-state.js';
 import {
   createSignatureServer,
@@ -66,8 +66,7 @@ export async function setUpHttp(app: NestFastifyApplication): Promise<void> {
   // Before CORS, which answers preflights itself.
   fastify.addHook('onRequest', (request, reply, done) => {
     request.deadline = performance.now() + requestTimeout;
-    const headers = request.originalUrl.startsWith(PAGE) ? PAGE_HEADERS : SECURITY_HEADERS;
-    void reply.headers(headers).header('X-Request-Id', request.id);
+    void reply.headers(securityHeaders(request.originalUrl)).header('X-Request-Id', request.id);
     done();
   });
   // Nest's own `enableCors` copies each header to the response beneath Fastify's, which makes Node take its slow path.

@@ -23,8 +23,12 @@ export function startBrowser(): Promise<Browser> {
 }
 
 /** A page in a profile of its own, which shows nothing yet. */
-export async function newVisit(browser: Browser, viewport: { width: number; height: number }): Promise<Visit> {
-  const page = await (await browser.newContext({ viewport })).newPage();
+export async function newVisit(
+  browser: Browser,
+  viewport: { width: number; height: number },
+  locale = 'en-US',
+): Promise<Visit> {
+  const page = await (await browser.newContext({ viewport, locale })).newPage();
   const faults: string[] = [];
   const origins = new Set<string>();
   page.on('pageerror', (error) => faults.push(error.message));
