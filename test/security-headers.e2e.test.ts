@@ -49,29 +49,37 @@ describe('every answer is what it says it is, and for no frame', () => {
   );
 });
 
-describe('the page /docs', () => {
-  it.each(['/docs', '/docs/swagger-ui-bundle.js', '/docs/swagger-ui.css'])(
-    'runs scripts of this service only, and sends nothing elsewhere: %s',
-    async (path) => {
-      const { headers } = await answer(path);
-      const policy = new Map(
-        (headers.get('content-security-policy') ?? '').split('; ').map((directive) => {
-          const [name = '', ...sources] = directive.split(' ');
-          return [name, sources.join(' ')];
-        }),
-      );
-      expect(policy.get('default-src')).toBe("'none'");
-      expect(policy.get('script-src')).toBe("'self'");
-      expect(policy.get('connect-src')).toBe("'self'");
-      for (const name of ['base-uri', 'form-action', 'frame-ancestors']) expect(policy.get(name)).toBe("'none'");
-      expect(headers.get('x-content-type-options')).toBe('nosniff');
-      expect(headers.get('referrer-policy')).toBe('no-referrer');
-    },
-  );
+describe('the pages /docs and /checker', () => {
+  it.each([
+    '/docs',
+    '/docs/swagger-ui-bundle.js',
+    '/docs/swagger-ui.css',
+    '/checker',
+    '/checker/page.js',
+    '/checker/page.css',
+  ])('runs scripts of this service only, and sends nothing elsewhere: %s', async (path) => {
+    const { headers } = await answer(path);
+    const policy = new Map(
+      (headers.get('content-security-policy') ?? '').split('; ').map((directive) => {
+        const [name = '', ...sources] = directive.split(' ');
+        return [name, sources.join(' ')];
+      }),
+    );
+    expect(policy.get('default-src')).toBe("'none'");
+    expect(policy.get('script-src')).toBe("'self'");
+    expect(policy.get('connect-src')).toBe("'self'");
+    for (const name of ['base-uri', 'form-action', 'frame-ancestors']) expect(policy.get(name)).toBe("'none'");
+    expect(headers.get('x-content-type-options')).toBe('nosniff');
+    expect(headers.get('referrer-policy')).toBe('no-referrer');
+  });
 
-  it('has no script in its text, which that would stop', async () => {
-    const page = await (await fetch(`${service.url}/docs`)).text();
-    expect(page).toMatch(/<script src=/);
-    expect(page).not.toMatch(/<script(?! src=)|\son\w+=|javascript:/);
+  it.each(['/docs', '/checker'])('have no script in their text, which that would stop: %s', async (path) => {
+    const page = await (await fetch(service.url + path)).text();
+    expect(page).toMatch(/<script [^>]*src=/);
+    expect(page).not.toMatch(/<script(?! [^>]*src=)|\son\w+=|javascript:/);
+  });
+
+  it.each(['/checker', '/checker/page.js', '/checker/page.css'])('nothing inline is allowed at %s', async (path) => {
+    expect((await answer(path)).headers.get('content-security-policy')).not.toContain('unsafe');
   });
 });
