@@ -1,0 +1,8 @@
+import { Module } from '@nestjs/common';
+import { AppsModule } from '../apps/apps.module.js';
+import { CheckerPageController } from './checker-page.js';
+import { CheckerService } from './checker.service.js';
+import { DiagnoseController } from './diagnose.controller.js';
+
+@Module({ imports: [AppsModule], controllers: [DiagnoseController, CheckerPageController], providers: [CheckerService] })
+export class CheckerModule {}
