@@ -4,5 +4,9 @@ import { CheckerPageController } from './checker-page.js';
 import { CheckerService } from './checker.service.js';
 import { DiagnoseController } from './diagnose.controller.js';
 
-@Module({ imports: [AppsModule], controllers: [DiagnoseController, CheckerPageController], providers: [CheckerService] })
+@Module({
+  imports: [AppsModule],
+  controllers: [DiagnoseController, CheckerPageController],
+  providers: [CheckerService],
+})
 export class CheckerModule {}
