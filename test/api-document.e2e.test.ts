@@ -34,6 +34,7 @@ interface ResponseObject {
 
 interface Operation {
   readonly operationId: string;
+  readonly tags: readonly string[];
   readonly description: string;
   readonly parameters: readonly { readonly name: string; readonly in: string; readonly schema: Schema }[];
   readonly responses: Readonly<Record<string, ResponseObject>>;
@@ -46,7 +47,9 @@ interface ApiDocument {
 
 let service: TestService;
 let document: ApiDocument;
+/** Those that sign. */
 let operations: { path: string; operation: Operation }[];
+let permissions: typeof operations;
 const ajv = new Ajv2020({ strict: false, allErrors: true, formats: { int64: true } });
 
 beforeAll(async () => {
@@ -56,6 +59,8 @@ beforeAll(async () => {
   operations = Object.entries(document.paths).flatMap(([path, methods]) => {
     return Object.values(methods).map((operation) => ({ path, operation }));
   });
+  permissions = operations.filter(({ operation }) => operation.tags[0] === 'permissions');
+  operations = operations.filter(({ operation }) => operation.tags[0] === 'signature');
 
   // What the examples of refusals ask for.
   await service.registerApp('small', 'a-key-in-plain-sight', { max_members: 1 });
@@ -241,6 +246,21 @@ describe('each operation', () => {
       }
     }
   });
+});
+
+it('/permissions answers as documented', async () => {
+  expect(permissions).toHaveLength(1);
+  for (const { path, operation } of permissions) {
+    for (const asked of [
+      '1/alice/c1?members=bob:carol',
+      'ruled/alice/full',
+      'closed/alice/c',
+      '3/alice/c',
+      '1/alice/c:1',
+    ]) {
+      await expectDocumented(path, operation, await fetch(`${service.url}/permissions/${asked}`));
+    }
+  }
 });
 
 describe('each example of a refusal', () => {

@@ -12,14 +12,27 @@ import { type Answer, hmac, messageOf } from './support/signature.js';
 const isInstalled = spawnSync('nginx', ['-v']).status === 0;
 if (!isInstalled) process.stdout.write('nginx is not installed: its tests are skipped\n');
 
-/** The configuration that docs/operating.md gives, on other ports. */
-async function documentedConfig(listen: number, service: string): Promise<string> {
-  const text = await readFile(join(import.meta.dirname, '../docs/operating.md'), 'utf8');
-  const config = /```nginx\n(.*?)```/s.exec(text)?.[1] ?? '';
-  return config.replace('listen 8080', `listen 127.0.0.1:${listen}`).replace('127.0.0.1:3000', new URL(service).host);
+const ROOT = join(import.meta.dirname, '..');
+const readText = (file: string) => readFile(join(ROOT, file), 'utf8');
+
+/** The configuration that docs/operating.md gives. */
+async function documentedConfig(folder: string): Promise<string> {
+  const config = /```nginx\n(.*?)```/s.exec(await readText('docs/operating.md'))?.[1] ?? '';
+  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (name) => `${name}_temp_path ${folder}/${name};`,
+  );
+  return `pid ${folder}/pid; error_log ${folder}/error.log; events {} http { access_log off; ${paths.join(' ')} ${config} }`;
 }
 
-describe.runIf(isInstalled)('behind nginx as the documentation configures it,', () => {
+/** The one of docker compose. */
+async function composedConfig(folder: string): Promise<string> {
+  return (await readText('deploy/compose/nginx.conf')).replaceAll('/tmp/', `${folder}/`);
+}
+
+describe.runIf(isInstalled).each([
+  ['the documentation', documentedConfig],
+  ['docker compose', composedConfig],
+])('behind nginx as %s configures it,', (_whose, configIn) => {
   let service: TestService;
   let folder: string;
   let nginx: ReturnType<typeof spawn>;
@@ -31,15 +44,12 @@ describe.runIf(isInstalled)('behind nginx as the documentation configures it,', 
     folder = await mkdtemp(join(tmpdir(), 'im-signature-nginx-'));
     await chmod(folder, 0o755);
     const port = await freePort();
-    const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-      (name) => `${name}_temp_path ${folder}/${name};`,
-    );
-    await writeFile(
-      join(folder, 'nginx.conf'),
-      `daemon off; pid ${folder}/pid; error_log ${folder}/error.log; worker_processes 1;
-       events {} http { access_log off; ${paths.join(' ')} ${await documentedConfig(port, service.url)} }`,
-    );
-    nginx = spawn('nginx', ['-c', join(folder, 'nginx.conf'), '-e', join(folder, 'error.log')], { stdio: 'ignore' });
+    const config = (await configIn(folder))
+      .replace('listen 8080', `listen 127.0.0.1:${port}`)
+      .replace(/server (127\.0\.0\.1|api):3000/, `server ${new URL(service.url).host}`);
+    await writeFile(join(folder, 'nginx.conf'), config);
+    const args = ['-c', join(folder, 'nginx.conf'), '-e', join(folder, 'error.log'), '-g', 'daemon off;'];
+    nginx = spawn('nginx', args, { stdio: 'ignore' });
     url = `http://127.0.0.1:${port}`;
     await vi.waitUntil(
       () =>

@@ -203,6 +203,7 @@ export function requireAllowed(
   throw new ProblemError(decision, missing?.refusal ?? DETAILS[decision](facts), { rule: missing?.rule });
 }
 
+/** How each refusal is worded where no rule is named. */
 const DETAILS = {
   client_banned: () => 'The client is banned from this app; nothing is signed for it.',
   member_banned: ({ members }) =>
@@ -213,6 +214,7 @@ const DETAILS = {
 } as const satisfies Partial<Record<ProblemCode, (facts: Facts) => string>>;
 
 export type Refusal = keyof typeof DETAILS;
+export const REFUSALS = Object.keys(DETAILS) as Refusal[];
 /** The code of the refusal, if any. */
 export type Decision = 'allowed' | Refusal;
 

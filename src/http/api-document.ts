@@ -43,6 +43,7 @@ export function serveApiDocument(app: NestFastifyApplication): void {
       .setVersion(packageJson.version)
       .addServer('/')
       .addTag('signature', 'What the IM server asks of a client, signed.')
+      .addTag('permissions', 'What the rules would say.')
       .addBearerAuth({
         type: 'http',
         scheme: 'bearer',

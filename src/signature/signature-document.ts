@@ -26,7 +26,7 @@ import { type Action, ACTIONS, type ActionName, type Parameter, sign } from './a
 
 const ID = { type: 'string', minLength: 1, maxLength: MAX_ID_LENGTH, pattern: `^${ID_PATTERN}$` } as const;
 
-const PARAMETERS = {
+export const PARAMETERS = {
   app_id: { ...ID, description: 'The id of the app.', example: '1' },
   client_id: { ...ID, description: 'The `clientId` that logs in or acts.', example: 'alice' },
   conversion_id: { ...ID, description: 'The id of the conversation.', example: 'c1' },
@@ -90,7 +90,7 @@ export function SignatureDocument(
 }
 
 /** A parameter's description stands beside its schema. */
-function documented({ description, ...schema }: (typeof PARAMETERS)[Parameter]) {
+export function documented({ description, ...schema }: (typeof PARAMETERS)[Parameter]) {
   return { description, schema };
 }
 

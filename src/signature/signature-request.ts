@@ -22,14 +22,9 @@ export type PathParams = Readonly<Partial<Record<Parameter, string | undefined>>
  *   `members_required`, `members_not_sorted`
  */
 export function parseSignatureRequest(action: ActionName, params: PathParams, query: unknown): SignatureRequest {
-  const { app_id: appId = '', client_id: clientId = '', conversion_id: conversationId = '' } = params;
   const { sorted_member_ids: sortedMemberIds = '' } = params;
-  requireId(appId, 'invalid_app_id', 'app id');
-  requireId(clientId, 'invalid_client_id', 'client id');
-  if (ACTIONS[action].conversation) requireId(conversationId, 'invalid_conversion_id', 'conversation id');
-  const members = splitMembers(sortedMemberIds);
-  const bad = members.findIndex((member) => !isId(member));
-  if (bad >= 0) throw new ProblemError('invalid_member_id', `Member id ${bad + 1} ${idFault(members[bad] ?? '')}.`);
+  const ids = requireIds(params, ACTIONS[action].conversation);
+  const { members } = ids;
   const { format } = query as { format?: string | string[] };
   if (format !== undefined && format !== 'sdk') {
     throw new ProblemError('invalid_format', 'The only value of the parameter "format" is "sdk", given once.');
@@ -42,7 +37,24 @@ export function parseSignatureRequest(action: ActionName, params: PathParams, qu
     const order = members.toSorted().join(':');
     throw new ProblemError('members_not_sorted', `The member ids must ascend by UTF-16 code unit: ${order}`);
   }
-  return { action, appId, clientId, conversationId, members, sortedMemberIds, forSdk: format === 'sdk' };
+  return { action, ...ids, sortedMemberIds, forSdk: format === 'sdk' };
+}
+
+/**
+ * The ids of a request.
+ *
+ * @param inConversation whether `conversion_id` is one of them.
+ * @throws {ProblemError} `invalid_app_id`, `invalid_client_id`, `invalid_conversion_id`, `invalid_member_id`
+ */
+export function requireIds(params: PathParams, inConversation: boolean): Omit<Operation, 'action'> {
+  const { app_id: appId = '', client_id: clientId = '', conversion_id: conversationId = '' } = params;
+  requireId(appId, 'invalid_app_id', 'app id');
+  requireId(clientId, 'invalid_client_id', 'client id');
+  if (inConversation) requireId(conversationId, 'invalid_conversion_id', 'conversation id');
+  const members = splitMembers(params.sorted_member_ids ?? '');
+  const bad = members.findIndex((member) => !isId(member));
+  if (bad >= 0) throw new ProblemError('invalid_member_id', `Member id ${bad + 1} ${idFault(members[bad] ?? '')}.`);
+  return { appId, clientId, conversationId, members };
 }
 
 /** The ids in `sorted_member_ids`. Only the empty text is the empty list; "a:" has a second, empty id. */

@@ -38,15 +38,18 @@ export class SignatureService {
    *   `conversation_full`, `unavailable`
    */
   async sign(app: SigningApp, request: SignatureRequest, deadline: number): Promise<string> {
-    const { length } = request.members;
-    if (length > app.maxMembers) {
-      throw new ProblemError('too_many_members', `There are ${length} member ids; the app allows ${app.maxMembers}.`);
-    }
+    requireMaxMembers(request, app);
     const facts = await before(deadline, 'facts to decide by', this.facts.read(request, app.membership));
     this.registry.requireCurrent(app);
     requireAllowed(request, app.membership, facts, app.identity !== 'none');
     return JSON.stringify(answerTo(request, app));
   }
+}
+
+/** @throws {ProblemError} `too_many_members` */
+export function requireMaxMembers({ members: { length } }: Pick<SignatureRequest, 'members'>, app: SigningApp): void {
+  if (length <= app.maxMembers) return;
+  throw new ProblemError('too_many_members', `There are ${length} member ids; the app allows ${app.maxMembers}.`);
 }
 
 function answerTo(request: SignatureRequest, app: SigningApp): SignatureAnswer {
