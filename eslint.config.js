@@ -40,7 +40,7 @@ const rooms = Object.entries(ROOMS).map(([room, imports]) => {
 });
 
 export default defineConfig(
-  { ignores: ['dist', 'dist.*', '.data', 'migrations/*.mjs'] },
+  { ignores: ['**/dist', 'dist.*', '.data', 'migrations/*.mjs'] },
   eslint.configs.recommended,
   tseslint.configs.strictTypeChecked,
   tseslint.configs.stylisticTypeChecked,
