@@ -125,7 +125,7 @@ function asker(options: SignerOptions): (operation: Operation) => Promise<Signat
         const answer = await ask();
         if (!('error' in answer)) return answer;
         const { error, pause } = answer;
-        if (error.code === 'identity_expired' && getToken && !renewed) {
+        if (error.code === 'identity_expired' && !renewed) {
           renewed = true;
           await renewToken(true);
           continue;
