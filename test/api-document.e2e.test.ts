@@ -104,8 +104,7 @@ describe('the API document', () => {
   it('is OpenAPI 3.1 and has an operation for each action, and for each list that may be left out', () => {
     expect(document.openapi).toMatch(/^3\.1\./);
     const ids = operations.map(({ operation }) => operation.operationId);
-    expect(ids).toEqual(['login', 'conversion', 'conversionWithoutMembers', 'invite', 'join', 'kick']);
-    expect(ids).toEqual(expect.arrayContaining(Object.keys(ACTIONS)));
+    expect(ids).toEqual(expect.arrayContaining(['conversionWithoutMembers', 'join', ...Object.keys(ACTIONS)]));
     const left = Object.values(ACTIONS).filter(({ members }) => members === 'may be empty');
     expect(ids).toHaveLength(Object.keys(ACTIONS).length + left.length);
   });

@@ -4,6 +4,7 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { hmacSecretPurpose, seal } from '../src/apps/sealing.js';
 import type { ProblemDetails } from '../src/problems/problem-error.js';
+import { ACTIONS } from '../src/signature/actions.js';
 import { type Case, CASES } from './conversations/who-may-do-what.js';
 import { secretKey, tokenFor } from './support/issuer.js';
 import { startService, type TestService } from './support/service.js';
@@ -69,7 +70,7 @@ describe('who may do what', () => {
     '$name',
     async ({ membership, action, members, rule, roles, expected, conversationId }) => {
       if (rule !== null) await register(membership, conversationId, rule, roles);
-      const conversation = action === 'invite' || action === 'kick' ? `/${conversationId}` : '';
+      const conversation = ACTIONS[action].conversation ? `/${conversationId}` : '';
       const list = members === '' ? '' : `/${members}`;
       expect(await ask(`${action}/${membership}/me${conversation}${list}`)).toBe(expected);
     },
@@ -164,7 +165,10 @@ describe('a ban', () => {
     await register('required', 'banned-here', { join_rule: 'anyone' }, { banned: 'owner', alice: 'owner' });
   });
 
-  const EVERY_ACTION = ['login/A/C', 'conversion/A/C', 'conversion/A/C/bob', 'invite/A/C/x', 'kick/A/C/x/C'];
+  const EVERY_ACTION = Object.entries(ACTIONS).flatMap(([action, { conversation, members }]) => {
+    const path = `${action}/A/C${conversation ? '/x' : ''}`;
+    return { none: [path], 'may be empty': [path, `${path}/bob`], 'at least one': [`${path}/C`] }[members];
+  });
 
   it.each(EVERY_ACTION)('refuses %s, permanently or until its end', async (path) => {
     const as = (client: string): string => path.replace('A', 'off').replaceAll('C', client);

@@ -240,6 +240,11 @@ describe('a client with a token of its own gets its signature', () => {
     ['invite', 'alice/conv/b:c'],
     ['invite', 'alice/conv/'],
     ['kick', 'alice/conv/b:c'],
+    ['query', 'alice/conv'],
+    ['client-block-conversations', 'alice/conv'],
+    ['client-unblock-conversations', 'alice/conv'],
+    ['conversation-block-clients', 'alice/conv/b:c'],
+    ['conversation-unblock-clients', 'alice/conv/b:c'],
   ])('for %s of %s, and nobody else does', async (action, rest) => {
     const path = `/signature/${action}/${app}/${rest}`;
     await expectSignedPath(path, await tokenFor(key, 'alice'), 'alice');

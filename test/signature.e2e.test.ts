@@ -1,9 +1,13 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ACTIONS } from '../src/signature/actions.js';
 import { startService, type TestService } from './support/service.js';
 import { type Answer, hmac, messageOf } from './support/signature.js';
 
 const DEMO_KEY = 'demo-master-key';
+const EVERY_PATH = Object.entries(ACTIONS).map(([action, { conversation, members }]) =>
+  [action, '1/a', ...(conversation ? ['c'] : []), ...(members === 'none' ? [] : ['b'])].join('/'),
+);
 
 let service: TestService;
 
@@ -31,7 +35,7 @@ describe('the documented answers', () => {
     signature: expect.stringMatching(/^[0-9a-f]{40}$/) as string,
   };
 
-  it.each([
+  it.each<[path: string, fields: Answer]>([
     ['login/2/3', { app_id: '2', client_id: '3' }],
     ['conversion/1/2/3:4:5:6', { app_id: '1', client_id: '2', sorted_member_ids: '3:4:5:6' }],
     [
@@ -42,6 +46,15 @@ describe('the documented answers', () => {
       'kick/1/2/3/4:5:6',
       { app_id: '1', client_id: '2', conversion_id: '3', sorted_member_ids: '4:5:6', action: 'kick' },
     ],
+    ['query/1/2/3', { app_id: '1', client_id: '2', conversion_id: '3' }],
+    ...['client-block-conversations', 'client-unblock-conversations'].map((action): [string, Answer] => [
+      `${action}/1/2/3`,
+      { app_id: '1', client_id: '2', conversion_id: '3', action },
+    ]),
+    ...['conversation-block-clients', 'conversation-unblock-clients'].map((action): [string, Answer] => [
+      `${action}/1/2/3/4:5:6`,
+      { app_id: '1', client_id: '2', conversion_id: '3', sorted_member_ids: '4:5:6', action },
+    ]),
   ])('%s has exactly the documented fields and a signature that recomputes', async (path, fields) => {
     const response = await fetch(`${service.url}/signature/${path}`);
     expect(response.status).toBe(200);
@@ -70,16 +83,13 @@ describe('the documented answers', () => {
 });
 
 describe('?format=sdk', () => {
-  it.each(['login/1/a', 'conversion/1/a/b', 'invite/1/a/c/b', 'kick/1/a/c/b'])(
-    'of %s answers integer milliseconds as a number, signed over their digits',
-    async (path) => {
-      const answer = await ask(`${path}?format=sdk`);
-      expect(Number.isInteger(answer.timestamp)).toBe(true);
-      expect(Math.abs(Number(answer.timestamp) - Date.now())).toBeLessThan(60_000);
-      expect(answer.signature).toBe(hmac(messageOf(answer), DEMO_KEY));
-      expect(Object.keys(answer)).toEqual(Object.keys(await ask(path)));
-    },
-  );
+  it.each(EVERY_PATH)('of %s answers integer milliseconds as a number, signed over their digits', async (path) => {
+    const answer = await ask(`${path}?format=sdk`);
+    expect(Number.isInteger(answer.timestamp)).toBe(true);
+    expect(Math.abs(Number(answer.timestamp) - Date.now())).toBeLessThan(60_000);
+    expect(answer.signature).toBe(hmac(messageOf(answer), DEMO_KEY));
+    expect(Object.keys(answer)).toEqual(Object.keys(await ask(path)));
+  });
 
   it("is the same whatever the app's own format", async () => {
     await service.registerApp('in-seconds', 'a-key-in-plain-sight', { timestamp_format: 'seconds' });
@@ -162,12 +172,9 @@ describe('the list of members', () => {
 });
 
 describe('HTTP', () => {
-  it.each(['login/1/a/', 'conversion/1/a/b/', 'invite/1/a/c/b/', 'kick/1/a/c/b/'])(
-    'a slash at the end changes nothing: %s',
-    async (path) => {
-      expect(Object.keys(await ask(path))).toEqual(Object.keys(await ask(path.slice(0, -1))));
-    },
-  );
+  it.each(EVERY_PATH)('a slash at the end changes nothing: %s', async (path) => {
+    expect(Object.keys(await ask(`${path}/`))).toEqual(Object.keys(await ask(path)));
+  });
 
   it('/ says what this is, and where to read on', async () => {
     const response = await fetch(service.url);

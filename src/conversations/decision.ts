@@ -1,8 +1,8 @@
 import { type ProblemCode, ProblemError, type Rule } from '../problems/problem-error.js';
 
-/** What a client asks to do; every action that can be signed. */
+/** What a client asks to do. */
 export interface Operation {
-  readonly action: 'login' | 'conversion' | 'invite' | 'kick';
+  readonly action: keyof typeof ASKED;
   readonly appId: string;
   readonly clientId: string;
   /** Empty for an action outside conversations. */
@@ -61,11 +61,12 @@ const PERMISSIONS = {
     rule: 'invite_rule',
     refusal: 'The invite_rule of the conversation does not let the client invite others.',
   },
-  leave: { allows: () => true },
+  /** To leave, or to keep a conversation off one's own list. */
+  always: { allows: () => true },
   kickOthers: {
     allows: ({ kickRule }, _, { client }) => client.rank >= RANK[kickRule],
     rule: 'kick_rule',
-    refusal: 'The kick_rule of the conversation does not let the client remove others.',
+    refusal: 'The kick_rule of the conversation does not let the client remove or block others.',
   },
   outrankOthers: {
     allows: (_, { clientId, members }, { client, members: standings }) =>
@@ -73,26 +74,59 @@ const PERMISSIONS = {
     rule: 'kick_rule',
     refusal: 'The client may remove only those who rank below it.',
   },
+  /** Nobody ranks below itself: unlike leaving, to block oneself is to act on a member of the own rank. */
+  outrankAll: {
+    allows: (_, __, { client, members }) => members.every(({ rank }) => client.rank > rank),
+    rule: 'kick_rule',
+    refusal: 'The client may block or unblock only those who rank below it.',
+  },
+  read: {
+    allows: (_, __, { client }) => client.rank >= RANK.member,
+    refusal: 'Only members of the conversation may read its history.',
+  },
 } as const satisfies Record<string, Permission>;
 
+/** What an action asks of the bans and rules. */
+interface Asked {
+  /** Which conversation its members come into, if any. */
+  readonly bringsInto: 'none' | 'a new one' | 'this one';
+  /** The permissions it needs, by whether its list names the client itself, and others; none outside conversations. */
+  readonly needs: (own: boolean, others: boolean) => readonly (keyof typeof PERMISSIONS)[];
+}
+
 /**
- * The permissions that an operation needs; none for an action outside conversations. A list with the own id and others needs
- * two, so that nobody joins an invite-only conversation by inviting a friend along.
+ * Every action that can be signed. A list with the own id and others asks for two things, so that nobody joins an invite-only
+ * conversation by inviting a friend along.
  */
-function requiredPermissions({ action, clientId, members }: Operation): (keyof typeof PERMISSIONS)[] {
-  const own = members.includes(clientId);
-  const others = members.some((member) => member !== clientId);
-  switch (action) {
-    case 'login':
-    case 'conversion':
-      return [];
-    case 'invite':
-      if (!others) return ['join'];
-      return own ? ['join', 'inviteOthers'] : ['inviteOthers'];
-    case 'kick':
+const ASKED = {
+  login: { bringsInto: 'none', needs: () => [] },
+  conversion: { bringsInto: 'a new one', needs: () => [] },
+  invite: {
+    bringsInto: 'this one',
+    needs: (own, others) => (!others ? ['join'] : own ? ['join', 'inviteOthers'] : ['inviteOthers']),
+  },
+  kick: {
+    bringsInto: 'none',
+    needs: (own, others) => {
       if (!own) return ['kickOthers', 'outrankOthers'];
-      return others ? ['leave', 'kickOthers', 'outrankOthers'] : ['leave'];
-  }
+      return others ? ['always', 'kickOthers', 'outrankOthers'] : ['always'];
+    },
+  },
+  query: { bringsInto: 'none', needs: () => ['read'] },
+  'client-block-conversations': { bringsInto: 'none', needs: () => ['always'] },
+  'client-unblock-conversations': { bringsInto: 'none', needs: () => ['always'] },
+  'conversation-block-clients': { bringsInto: 'none', needs: () => ['kickOthers', 'outrankAll'] },
+  'conversation-unblock-clients': { bringsInto: 'none', needs: () => ['kickOthers', 'outrankAll'] },
+} as const satisfies Record<string, Asked>;
+
+function asked({ action }: Operation): Asked {
+  return ASKED[action];
+}
+
+function requiredPermissions(operation: Operation): readonly (keyof typeof PERMISSIONS)[] {
+  const { clientId, members } = operation;
+  const others = members.some((member) => member !== clientId);
+  return asked(operation).needs(members.includes(clientId), others);
 }
 
 /** The first permission that the operation needs and the rules of the conversation do not give. */
@@ -105,20 +139,20 @@ function missingPermission(operation: Operation, facts: Facts): Permission | und
   return missing && PERMISSIONS[missing];
 }
 
-/** Whether the decision depends on the conversation. Leaving is refused only where the app requires registration. */
+/** Whether the decision depends on the conversation. What is always allowed is refused only where the app requires registration. */
 export function needsRules(operation: Operation, membership: Membership): boolean {
   if (membership === 'off') return false;
-  return requiredPermissions(operation).some((permission) => permission !== 'leave' || membership === 'required');
+  return requiredPermissions(operation).some((permission) => permission !== 'always' || membership === 'required');
 }
 
 /** Whether the operation adds members to an existing conversation. */
-export function addsMembers({ action }: Operation): boolean {
-  return action === 'invite';
+export function addsMembers(operation: Operation): boolean {
+  return asked(operation).bringsInto === 'this one';
 }
 
 /** Whether the members come into a conversation, new or not. */
-function bringsIn({ action }: Operation): boolean {
-  return action === 'conversion' || action === 'invite';
+function bringsIn(operation: Operation): boolean {
+  return asked(operation).bringsInto !== 'none';
 }
 
 /** Whether the members must be counted before a decision. */

@@ -1,4 +1,7 @@
 import { createHmac, type KeyObject } from 'node:crypto';
+import type { Operation } from '../conversations/decision.js';
+
+export type ActionName = Operation['action'];
 
 /** The parameters of the routes, by their names on the wire. */
 export type Parameter = 'app_id' | 'client_id' | 'conversion_id' | 'sorted_member_ids';
@@ -47,9 +50,42 @@ export const ACTIONS = {
     message: (p) =>
       `${p.app_id}:${p.client_id}:${p.conversion_id}:${p.sorted_member_ids}:${p.timestamp}:${p.nonce}:kick`,
   },
-} as const satisfies Record<string, Action>;
-
-export type ActionName = keyof typeof ACTIONS;
+  query: {
+    conversation: true,
+    members: 'none',
+    named: false,
+    // The nonce comes first.
+    message: (p) => `${p.app_id}:${p.client_id}:${p.conversion_id}:${p.nonce}:${p.timestamp}`,
+  },
+  'client-block-conversations': {
+    conversation: true,
+    members: 'none',
+    named: true,
+    message: (p) =>
+      `${p.app_id}:${p.client_id}:${p.conversion_id}::${p.timestamp}:${p.nonce}:client-block-conversations`,
+  },
+  'client-unblock-conversations': {
+    conversation: true,
+    members: 'none',
+    named: true,
+    message: (p) =>
+      `${p.app_id}:${p.client_id}:${p.conversion_id}::${p.timestamp}:${p.nonce}:client-unblock-conversations`,
+  },
+  'conversation-block-clients': {
+    conversation: true,
+    members: 'at least one',
+    named: true,
+    message: (p) =>
+      `${p.app_id}:${p.client_id}:${p.conversion_id}:${p.sorted_member_ids}:${p.timestamp}:${p.nonce}:conversation-block-clients`,
+  },
+  'conversation-unblock-clients': {
+    conversation: true,
+    members: 'at least one',
+    named: true,
+    message: (p) =>
+      `${p.app_id}:${p.client_id}:${p.conversion_id}:${p.sorted_member_ids}:${p.timestamp}:${p.nonce}:conversation-unblock-clients`,
+  },
+} as const satisfies Record<ActionName, Action>;
 
 /** @returns the HMAC-SHA1 of the message (UTF-8) in lower-case hex. */
 export function sign(message: string, masterKey: KeyObject): string {

@@ -1,4 +1,5 @@
-import { Controller, Req } from '@nestjs/common';
+import { Controller, Req, type Type } from '@nestjs/common';
+import type { ActionName } from './actions.js';
 import { SignatureRoute } from './signature-route.js';
 import { SignatureService } from './signature.service.js';
 import type { SignatureHttpRequest } from './sorted-members.guard.js';
@@ -52,3 +53,65 @@ export class KickController {
     return this.signatures.sign(app, signatureRequest, deadline);
   }
 }
+
+@Controller('signature/query')
+export class QueryController {
+  constructor(private readonly signatures: SignatureService) {}
+
+  @SignatureRoute('query', 'Read the history of a conversation')
+  query(@Req() { app, signatureRequest, deadline }: SignatureHttpRequest): Promise<string> {
+    return this.signatures.sign(app, signatureRequest, deadline);
+  }
+}
+
+@Controller('signature/client-block-conversations')
+export class ClientBlockController {
+  constructor(private readonly signatures: SignatureService) {}
+
+  @SignatureRoute('client-block-conversations', 'Block a conversation for the client itself')
+  block(@Req() { app, signatureRequest, deadline }: SignatureHttpRequest): Promise<string> {
+    return this.signatures.sign(app, signatureRequest, deadline);
+  }
+}
+
+@Controller('signature/client-unblock-conversations')
+export class ClientUnblockController {
+  constructor(private readonly signatures: SignatureService) {}
+
+  @SignatureRoute('client-unblock-conversations', 'Unblock a conversation for the client itself')
+  unblock(@Req() { app, signatureRequest, deadline }: SignatureHttpRequest): Promise<string> {
+    return this.signatures.sign(app, signatureRequest, deadline);
+  }
+}
+
+@Controller('signature/conversation-block-clients')
+export class ConversationBlockController {
+  constructor(private readonly signatures: SignatureService) {}
+
+  @SignatureRoute('conversation-block-clients', 'Block clients from a conversation')
+  block(@Req() { app, signatureRequest, deadline }: SignatureHttpRequest): Promise<string> {
+    return this.signatures.sign(app, signatureRequest, deadline);
+  }
+}
+
+@Controller('signature/conversation-unblock-clients')
+export class ConversationUnblockController {
+  constructor(private readonly signatures: SignatureService) {}
+
+  @SignatureRoute('conversation-unblock-clients', 'Unblock clients of a conversation')
+  unblock(@Req() { app, signatureRequest, deadline }: SignatureHttpRequest): Promise<string> {
+    return this.signatures.sign(app, signatureRequest, deadline);
+  }
+}
+
+export const CONTROLLERS = {
+  login: LoginController,
+  conversion: ConversionController,
+  invite: InviteController,
+  kick: KickController,
+  query: QueryController,
+  'client-block-conversations': ClientBlockController,
+  'client-unblock-conversations': ClientUnblockController,
+  'conversation-block-clients': ConversationBlockController,
+  'conversation-unblock-clients': ConversationUnblockController,
+} satisfies Record<ActionName, Type>;

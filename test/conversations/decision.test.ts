@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   type Conversation,
   decide,
+  type Decision,
   type Facts,
   needsCount,
   type Operation,
@@ -11,13 +12,28 @@ import {
   type Role,
 } from '../../src/conversations/decision.js';
 import { ProblemError } from '../../src/problems/problem-error.js';
-import { type Case, CASES } from './who-may-do-what.js';
+import { ACTIONS, type ActionName } from '../../src/signature/actions.js';
+import { ASKED, type Case, CASES } from './who-may-do-what.js';
 
 describe('who may do what', () => {
   it.each(CASES)('$name', ({ membership, action, members, rule, roles, expected }) => {
     const operation = operationOf(action, members === '' ? [] : members.split(':'));
     const people = { ...peopleOf(roles), conversation: rule === null ? null : conversationOf(rule, roles) };
     expect(decide(operation, membership, factsOf(operation, people))).toBe(expected);
+  });
+
+  it.each(ASKED)('"%s" has an example that is allowed, and one that is not, where that can be', (asked) => {
+    const [action = '', list = ''] = asked.split(' ');
+    const members = list === '' ? [] : list.split(':');
+    const examples = CASES.filter(
+      (example) => example.rule !== null && example.action === action && example.members === list,
+    );
+    const decisions = new Set(examples.map(({ expected }) => expected));
+    // Nobody ranks above itself.
+    const isNever = /^conversation-(un)?block-clients .*me/.test(asked);
+    if (!isNever) expect(decisions).toContain('allowed');
+    const { not_permitted } = possibleRefusals(operationOf(action as ActionName, members));
+    if (not_permitted) expect(decisions).toContain('not_permitted');
   });
 
   it('a kick of an empty list is not leaving', () => {
@@ -34,14 +50,26 @@ describe('a ban', () => {
     return decide(operation, 'off', factsOf(operation, people));
   };
 
-  it.each(['login', 'conversion', 'invite', 'kick'] as const)('of the client refuses %s', (action) => {
-    expect(decisionOn(action, ['bob', 'eve'], ['me', 'bob'])).toBe('client_banned');
+  it.each(ASKED)('of the client refuses "%s"', (asked) => {
+    const [action = '', list = ''] = asked.split(' ');
+    expect(decisionOn(action as ActionName, list.split(':'), ['me', 'bob'])).toBe('client_banned');
   });
 
-  it('of a member refuses opening a conversation with it and inviting it, but not kicking it', () => {
-    expect(decisionOn('conversion', ['bob', 'eve'], ['bob'])).toBe('member_banned');
-    expect(decisionOn('invite', ['bob', 'eve'], ['bob'])).toBe('member_banned');
-    expect(decisionOn('kick', ['bob', 'eve'], ['bob'])).toBe('allowed');
+  /** By action, for one that names the banned client. */
+  const OF_A_MEMBER: Record<ActionName, Decision> = {
+    login: 'allowed',
+    conversion: 'member_banned',
+    invite: 'member_banned',
+    kick: 'allowed',
+    query: 'allowed',
+    'client-block-conversations': 'allowed',
+    'client-unblock-conversations': 'allowed',
+    'conversation-block-clients': 'allowed',
+    'conversation-unblock-clients': 'allowed',
+  };
+  it.each(Object.entries(OF_A_MEMBER))('of a member makes %s %s', (action, expected) => {
+    const members = ACTIONS[action as ActionName].members === 'none' ? [] : ['bob', 'eve'];
+    expect(decisionOn(action as ActionName, members, ['bob'])).toBe(expected);
   });
 
   it('of a client outside the operation does not matter', () => {
@@ -62,15 +90,20 @@ describe('a refusal by a rule', () => {
     throw new Error('not refused');
   };
 
-  it.each<[asked: string, rule: NonNullable<Case['rule']>, roles: Case['roles'], named: string, detail: RegExp]>([
+  it.each<
+    [asked: string, rule: NonNullable<Case['rule']>, roles: Case['roles'], named: string | undefined, detail: RegExp]
+  >([
     ['invite', {}, {}, 'join_rule', /join_rule .* join/],
     ['invite me', {}, {}, 'join_rule', /join_rule .* join/],
     ['invite bob', {}, {}, 'invite_rule', /invite_rule .* invite others/],
     ['invite bob:me', {}, {}, 'join_rule', /join_rule .* join/],
     ['invite bob:me', { join_rule: 'anyone' }, {}, 'invite_rule', /invite_rule .* invite others/],
-    ['kick bob', {}, { me: 'member', bob: 'member' }, 'kick_rule', /kick_rule .* remove others/],
+    ['kick bob', {}, { me: 'member', bob: 'member' }, 'kick_rule', /kick_rule .* remove or block others/],
     ['kick bob', {}, { me: 'manager', bob: 'manager' }, 'kick_rule', /only those who rank below/],
     ['kick bob:me', {}, { me: 'owner', bob: 'owner' }, 'kick_rule', /only those who rank below/],
+    ['query', {}, {}, undefined, /Only members .* history/],
+    ['conversation-block-clients bob', {}, { me: 'member' }, 'kick_rule', /kick_rule .* remove or block others/],
+    ['conversation-block-clients me', {}, { me: 'owner' }, 'kick_rule', /block or unblock only those who rank below/],
   ])('of "%s" with %j and %j names the rule to a caller who is proven', (asked, rule, roles, named, detail) => {
     const refusal = refusalOf(asked, rule, roles, true);
     expect([refusal.code, refusal.rule]).toEqual(['not_permitted', named]);
@@ -85,7 +118,8 @@ describe('a refusal by a rule', () => {
 });
 
 describe('the refusals that the API document lists', () => {
-  it.each(['login', 'conversion', 'conversion bob', 'invite', 'invite bob', 'kick bob'])(
+  // A list that names only the client itself meets fewer, and has no page of its own.
+  it.each(ASKED.filter((asked) => !asked.endsWith('me')))(
     'for "%s" are those that some facts lead to, and no others',
     (asked) => {
       const [action = '', ...members] = asked.split(' ');
@@ -168,7 +202,7 @@ describe('for any rules and members,', () => {
       fc.property(others, membership, people, (members, on, any) => {
         // Only the member limit depends on the whole list.
         const unlimited = { ...any, conversation: { ...any.conversation, memberLimit: null } };
-        for (const action of ['invite', 'kick'] as const) {
+        for (const action of ['invite', 'kick', 'conversation-block-clients'] as const) {
           const allowed = (list: string[]): boolean => {
             const asked = operationOf(action, list);
             return decide(asked, on, factsOf(asked, unlimited)) === 'allowed';
@@ -267,7 +301,7 @@ const anyMembers = fc.array(fc.constantFrom('bob', 'eve', 'me'), { maxLength: 4 
 const bans = fc.array(fc.constantFrom('bob', 'eve'));
 const membership = fc.constantFrom('off' as const, 'where-registered' as const, 'required' as const);
 const operation = fc
-  .tuple(fc.constantFrom('login' as const, 'conversion' as const, 'invite' as const, 'kick' as const), anyMembers)
+  .tuple(fc.constantFrom(...(Object.keys(ACTIONS) as ActionName[])), anyMembers)
   .map(([action, members]) => operationOf(action, members));
 const conversation = fc.record({
   joinRule: fc.constantFrom('anyone' as const, 'invited' as const),

@@ -1,4 +1,5 @@
 import type { Decision, Operation, Role } from '../../src/conversations/decision.js';
+import { ACTIONS } from '../../src/signature/actions.js';
 
 /** An example of a line of docs/design.md, "Who may do what"; ids without a role are no members. */
 export interface Case {
@@ -80,6 +81,35 @@ const REGISTERED: Record<string, Line[]> = {
     ['kick bob:me', {}, { ...MANAGER, bob: 'manager' }, 'not_permitted'],
     ['kick bob:me', {}, { ...MEMBER, bob: 'member' }, 'not_permitted'],
   ],
+  'query: rank >= 1': [
+    ['query', {}, NOBODY, 'not_permitted'],
+    ['query', {}, MEMBER, 'allowed'],
+    ['query', {}, OWNER, 'allowed'],
+    // That anyone may join says nothing about reading before.
+    ['query', { join_rule: 'anyone', invite_rule: 'anyone', kick_rule: 'anyone' }, NOBODY, 'not_permitted'],
+  ],
+  'client-(un)block-conversations: always': [
+    ['client-block-conversations', {}, NOBODY, 'allowed'],
+    ['client-block-conversations', { kick_rule: 'owner' }, MEMBER, 'allowed'],
+    ['client-unblock-conversations', {}, NOBODY, 'allowed'],
+    ['client-unblock-conversations', { join_rule: 'invited', invite_rule: 'owner' }, NOBODY, 'allowed'],
+  ],
+  'conversation-(un)block-clients: rank >= kick_rule, and above the rank of every target': [
+    ...['conversation-block-clients', 'conversation-unblock-clients'].flatMap((action): Line[] => [
+      [`${action} bob`, {}, { bob: 'member' }, 'not_permitted'],
+      [`${action} bob`, {}, { ...MEMBER, bob: 'member' }, 'not_permitted'],
+      [`${action} bob`, {}, { ...MANAGER, bob: 'member' }, 'allowed'],
+      [`${action} bob`, {}, MANAGER, 'allowed'],
+      [`${action} bob`, {}, { ...MANAGER, bob: 'manager' }, 'not_permitted'],
+      [`${action} bob`, { kick_rule: 'owner' }, { ...MANAGER, bob: 'member' }, 'not_permitted'],
+      [`${action} bob`, { kick_rule: 'owner' }, { ...OWNER, bob: 'manager' }, 'allowed'],
+      [`${action} bob`, { kick_rule: 'anyone' }, NOBODY, 'not_permitted'],
+      [`${action} bob`, { member_limit: 1 }, { ...MANAGER, zoe: 'member' }, 'allowed'],
+      // Nobody ranks above itself.
+      [`${action} me`, {}, OWNER, 'not_permitted'],
+      [`${action} bob:me`, {}, { ...OWNER, bob: 'member' }, 'not_permitted'],
+    ]),
+  ],
   'member_limit: no join or invite exceeds it': [
     ['invite bob', { member_limit: 1 }, MEMBER, 'conversation_full'],
     ['invite bob', { member_limit: 2 }, MEMBER, 'allowed'],
@@ -107,7 +137,12 @@ const REGISTERED: Record<string, Line[]> = {
   ],
 };
 
-const ACTIONS = ['login', 'conversion bob', 'invite', 'invite bob', 'kick me', 'kick bob'];
+/** The kinds of list that an action may take. */
+const LISTS = { none: [''], 'may be empty': ['', 'bob', 'me', 'bob:me'], 'at least one': ['bob', 'me', 'bob:me'] };
+/** Each action with each kind of list, as in a `Line`. */
+export const ASKED: readonly string[] = Object.entries(ACTIONS).flatMap(([action, { members }]) =>
+  LISTS[members].map((list) => `${action} ${list}`.trimEnd()),
+);
 const FORBIDDING = { invite_rule: 'owner', kick_rule: 'owner', member_limit: 1 };
 
 export const CASES: readonly Case[] = [
@@ -117,7 +152,7 @@ export const CASES: readonly Case[] = [
       makeCase(row, 'required', asked, rule, roles, expected),
     ]),
   ),
-  ...ACTIONS.flatMap((asked) => [
+  ...ASKED.flatMap((asked) => [
     makeCase('off: no rule', 'off', asked, FORBIDDING, NOBODY, 'allowed'),
     makeCase('off: no rule', 'off', asked, null, NOBODY, 'allowed'),
     makeCase('where-registered: no rule for others', 'where-registered', asked, null, NOBODY, 'allowed'),
@@ -127,7 +162,7 @@ export const CASES: readonly Case[] = [
       asked,
       null,
       NOBODY,
-      /^(invite|kick)/.test(asked) ? 'conversation_unknown' : 'allowed',
+      /^(login|conversion)/.test(asked) ? 'allowed' : 'conversation_unknown',
     ),
   ]),
 ];

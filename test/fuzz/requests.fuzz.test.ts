@@ -46,6 +46,13 @@ const ID_PARTS = [
   '&',
   '=',
 ];
+const BLOCKS = [
+  'client-block-conversations',
+  'client-unblock-conversations',
+  'conversation-block-clients',
+  'conversation-unblock-clients',
+];
+const TAKES_MEMBERS = /^(?:conversion|invite|kick|conversation-.+)$/;
 const BAD_PARTS = [':', '\0', '\n', '\u0085', '\ud800', '', 'x'.repeat(65), '..', '//'];
 
 let database: TestDatabase;
@@ -83,15 +90,15 @@ function id(): string {
 
 function meaning(): Meaning {
   const action = oneIn(100)
-    ? pick(['query', 'conversation', 'Login', ''])
-    : pick(['login', 'conversion', 'invite', 'kick']);
+    ? pick(['conversation', 'Login', 'query-', ''])
+    : pick(['login', 'conversion', 'invite', 'kick', 'query', ...BLOCKS]);
   const ids = [oneIn(30) ? id() : pick(Object.keys(KEYS)), oneIn(3) ? pick(['alice', 'bob', 'banned']) : id()];
-  if (action === 'invite' || action === 'kick') ids.push(oneIn(2) ? 'c1' : id());
+  if (action !== 'login' && action !== 'conversion') ids.push(oneIn(2) ? 'c1' : id());
   const members = times(below(5), id);
   // A duplicate in four, an unsorted list in ten.
   if (members.length > 0 && oneIn(4)) members.push(pick(members));
   if (!oneIn(10)) members.sort();
-  return { action, ids, members: action === 'login' ? '' : members.join(':') };
+  return { action, ids, members: TAKES_MEMBERS.test(action) ? members.join(':') : '' };
 }
 
 function encode(part: string): string {
@@ -205,12 +212,12 @@ function check(answer: Answer, asked: Meaning | undefined): void {
   // Opening a conversation without members signs the login message: the one exception, in which nothing differs here.
   const fields = JSON.stringify([app_id, client_id, conversion_id, sorted_member_ids, action]);
   if (asked !== undefined) {
-    const named = asked.action === 'invite' || asked.action === 'kick' ? asked.action : undefined;
+    const named = ['login', 'conversion', 'query'].includes(asked.action) ? undefined : asked.action;
     const meant = JSON.stringify([asked.ids[0], asked.ids[1], asked.ids[2], asked.members, named]);
     if (meant !== fields) throw new Error(`asked ${meant}, answered ${fields}`);
   }
   const { timestamp, nonce } = answer;
-  const [before = '', after = ''] = message.split(`${timestamp}:${nonce}`);
+  const [before = '', after = ''] = message.split(new RegExp(`${timestamp}:${nonce}|${nonce}:${timestamp}`));
   const signed = `${before}|${after}`;
   const known = askedFor.get(signed);
   if (known !== undefined && known !== fields) throw new Error(`${known} and ${fields}: ${signed}`);

@@ -62,6 +62,15 @@ it('a message can be parsed as one request only', () => {
   );
 });
 
+const ACTIONS_NAMED = [
+  'invite',
+  'kick',
+  'client-block-conversations',
+  'client-unblock-conversations',
+  'conversation-block-clients',
+  'conversation-unblock-clients',
+] as const;
+
 /** Every accepted request that could have made the message: found by trying, independently of how messages are made. */
 function readBack(text: string): Accepted[] {
   const parts = text.split(':');
@@ -84,11 +93,13 @@ function readBack(text: string): Accepted[] {
   const end = parts.length;
   if (end === 5 && parts[2] === '') keep('login', '', [], parts.slice(3));
   else keep('conversion', '', list(2, end - 2), parts.slice(end - 2));
-  for (const name of ['invite', 'kick'] as const) {
-    const members = list(3, end - 3);
-    if (parts[end - 1] !== name || !isId(parts[2] ?? '')) continue;
-    if (name === 'kick' && members.length === 0) continue;
-    keep(name, parts[2] ?? '', members, parts.slice(end - 3, end - 1));
-  }
+  const conversation = parts[2] ?? '';
+  if (!isId(conversation)) return found;
+  if (end === 5) keep('query', conversation, [], parts.slice(3).reverse());
+  const named = ACTIONS_NAMED.find((name) => name === parts[end - 1]);
+  if (named === undefined) return found;
+  const members = list(3, end - 3);
+  const isList = named === 'invite' || members.length > 0 !== named.startsWith('client-');
+  if (isList) keep(named, conversation, members, parts.slice(end - 3, end - 1));
   return found;
 }
