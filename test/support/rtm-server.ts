@@ -57,7 +57,8 @@ interface Rule {
 
 const loginFailed = { code: 4102, reason: 'SIGNATURE_FAILED' };
 const conversationFailed = { code: 4302, reason: 'CONVERSATION_SIGNATURE_FAILED' };
-const blacklistFailed = { code: 4546, reason: 'BLACKLIST_SIGNATURE_FAILED' };
+// The documents have the code, and no name for it.
+const blacklistFailed = { code: 4546, reason: '4546' };
 
 /** The operations that need a signature, each with its message and the error that a wrong one gets. */
 const rules: Partial<Record<string, Rule>> = {

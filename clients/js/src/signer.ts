@@ -64,7 +64,7 @@ export function signWith(options: SignerOptions): (asked: () => Operation) => Pr
 
 function asker(options: SignerOptions): (operation: Operation) => Promise<Signature> {
   const { baseUrl, appId, getToken, timeoutMs = 10_000, retries = 2 } = options;
-  const send = options.fetch ?? (typeof fetch === 'function' ? fetch : undefined);
+  const send: Fetch | undefined = options.fetch ?? (typeof fetch === 'function' ? fetch : undefined);
   if (!send) throw new TypeError('There is no fetch here: pass one, such as wechatFetch(wx)');
   if (!(timeoutMs > 0 && timeoutMs <= LONGEST_MS)) throw new RangeError(`timeoutMs must be from 1 to ${LONGEST_MS}`);
 
