@@ -84,4 +84,13 @@ export default defineConfig(
       'vitest/no-conditional-expect': 'off',
     },
   },
+  {
+    files: ['examples/**/*.js'],
+    extends: [tseslint.configs.disableTypeChecked],
+    languageOptions: {
+      parserOptions: { projectService: false },
+      globals: { console: false, document: false, FormData: false, process: false, URL: false },
+    },
+    rules: { 'no-console': 'off' },
+  },
 );
