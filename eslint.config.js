@@ -12,9 +12,10 @@ const ROOMS = {
   identity: ['apps', 'config'],
   conversations: ['database'],
   signature: ['apps', 'identity', 'conversations'],
+  checker: ['apps', 'config', 'database', 'signature'],
   http: ['config'],
   operations: ['http', 'database', 'config', 'apps', 'identity', 'conversations', 'signature'],
-  cli: ['config', 'database', 'apps', 'identity', 'conversations', 'signature', 'operations'],
+  cli: ['config', 'database', 'apps', 'identity', 'conversations', 'signature', 'checker', 'operations'],
 };
 
 const rooms = Object.entries(ROOMS).map(([room, imports]) => {

@@ -18,7 +18,7 @@ interface Vector {
 }
 
 /** Made by another program, so that both would have to be wrong in the same way. */
-const vectors = JSON.parse(readFileSync(new URL('vectors.json', import.meta.url), 'utf8')) as Vector[];
+const vectors = JSON.parse(readFileSync(new URL('../../spec/vectors.json', import.meta.url), 'utf8')) as Vector[];
 
 describe('the message and signature of each action are those another program made', () => {
   it.each(vectors)('$action: $note', (vector) => {
