@@ -12,7 +12,7 @@ const ROOMS = {
   identity: ['apps', 'config'],
   conversations: ['database'],
   signature: ['apps', 'identity', 'conversations'],
-  checker: ['apps', 'config', 'database', 'signature'],
+  checker: ['apps', 'config', 'http', 'signature'],
   http: ['config'],
   operations: ['http', 'database', 'config', 'apps', 'identity', 'conversations', 'signature'],
   cli: ['config', 'database', 'apps', 'identity', 'conversations', 'signature', 'checker', 'operations'],

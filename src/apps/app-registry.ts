@@ -99,6 +99,16 @@ export class AppRegistry {
     return report;
   }
 
+  /** Other enabled apps, the ones that were changed last. */
+  async others(appId: string, limit: number): Promise<SigningApp[]> {
+    const rows: { app_id: string }[] = await this.dataSource.query(
+      'SELECT app_id FROM apps WHERE NOT disabled AND app_id <> $1 ORDER BY updated_at DESC, app_id LIMIT $2',
+      [appId, limit],
+    );
+    const apps = await Promise.all(rows.map(({ app_id }) => this.read(app_id)));
+    return apps.filter((app) => app !== undefined);
+  }
+
   /** Reads an app; concurrent calls for the same one share the query. */
   private read(appId: string): Promise<SigningApp | undefined> {
     let reading = this.inFlight.get(appId);

@@ -24,6 +24,8 @@ export interface SigningApp extends Readonly<Pick<App, Columns>> {
    * @throws {ProblemError} `unavailable` when the app has no key or it cannot be decrypted; the `cause` says why.
    */
   masterKey(now: number): KeyObject;
+  /** All that can be decrypted, earlier and scheduled ones included. */
+  masterKeys(): KeyObject[];
 }
 
 interface Content extends Pick<App, Columns> {
@@ -46,6 +48,15 @@ export function signingApp(content: string, readAt: ClockReading, sealingKeys: S
       if (key === undefined) throw new ProblemError('unavailable', 'The app has no master key.');
       return (key.opened ??= openMasterKey(app.appId, key, sealingKeys));
     },
+    masterKeys: () =>
+      keys.flatMap((key) => {
+        try {
+          return [(key.opened ??= openMasterKey(app.appId, key, sealingKeys))];
+        } catch (error) {
+          if (error instanceof ProblemError) return [];
+          throw error;
+        }
+      }),
   };
 }
 

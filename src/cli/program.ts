@@ -4,6 +4,7 @@ import { appCommands } from './app/commands.js';
 import { banCommands } from './ban/commands.js';
 import { conversationCommands } from './conversation/commands.js';
 import { databaseCommands } from './database/commands.js';
+import { diagnoseCommand } from './diagnose/commands.js';
 import { identityCommands } from './identity/commands.js';
 import type { Io } from './io.js';
 import { memberCommands } from './members/commands.js';
@@ -38,6 +39,7 @@ export function createProgram(io: Io): Command {
     migrateCommand,
     secretsCommands,
     signCommands,
+    diagnoseCommand,
     databaseCommands,
   ];
   for (const addCommands of subjects) addCommands(program, io);

@@ -39,6 +39,7 @@ class Environment {
   @Matches(/^(0|[1-9]\d{0,5})$/, mustBe('a whole number from 0 to 999999')) SHUTDOWN_DELAY_MS = '0';
   @Matches(/^(0|[1-9]\d{0,5})$/, mustBe('a whole number from 0 to 999999')) SHUTDOWN_TIMEOUT_MS = '10000';
   @Matches(/^(0|[1-9]\d{0,8})$/, mustBe('a whole number from 0 to 999999999')) RATE_LIMIT_PER_MINUTE = '60';
+  @IsIn(['on', 'off'], mustBe('on or off')) CHECKER?: 'on' | 'off';
   @IsIn(LOG_LEVELS, mustBe(`one of ${LOG_LEVELS.join(', ')}`)) LOG_LEVEL: LogLevelName = 'info';
 }
 
@@ -76,6 +77,8 @@ export class Settings {
     readonly shutdownTimeout = Number(environment.SHUTDOWN_TIMEOUT_MS),
     /** Requests of a client whose identity is proven; 0: no limit. */
     readonly rateLimitPerMinute = Number(environment.RATE_LIMIT_PER_MINUTE),
+    /** Whether anyone may ask why a signature was refused. */
+    readonly checker = environment.CHECKER === undefined ? !production : environment.CHECKER === 'on',
     readonly logLevel = environment.LOG_LEVEL,
   ) {}
 }

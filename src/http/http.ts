@@ -25,8 +25,11 @@ import {
 const UNDECODABLE = '/ malformed';
 /** Seconds for which a browser may cache the answer to a preflight. */
 const CORS_MAX_AGE = 86_400;
-/** Every path that is there answers GET, and with it HEAD; OPTIONS is a preflight's, and Node keeps CONNECT to itself. */
+/** Every path but the checker's answers GET, and with it HEAD; OPTIONS is a preflight's, and Node keeps CONNECT to itself. */
 const REFUSED_METHODS = METHODS.filter((method) => !['GET', 'HEAD', 'OPTIONS', 'CONNECT'].includes(method));
+
+/** Marks the routes that answer the methods which a path does not take. */
+const REFUSES = {};
 
 export const APPLICATION_OPTIONS = { bodyParser: false } as const;
 
@@ -107,13 +110,18 @@ export async function setUpHttp(app: NestFastifyApplication): Promise<void> {
 function refuseOtherMethods(fastify: FastifyInstance): void {
   // No route takes a body: one that comes all the same is not read, so it cannot be wrong.
   for (const method of REFUSED_METHODS) fastify.addHttpMethod(method, { hasBody: false, overrideExisting: true });
-  fastify.addHook('onRoute', ({ method, url }) => {
-    if (![method].flat().includes('GET')) return;
+  fastify.addHook('onRoute', ({ method, url, config }) => {
+    const isGet = [method].flat().includes('GET');
+    if (config === REFUSES || !(isGet || method === 'POST')) return;
+    const problem = isGet
+      ? new ProblemError('method_not_allowed', 'This path answers GET and HEAD.')
+      : new ProblemError('method_not_allowed', 'This path answers POST.', { headers: { Allow: 'POST, OPTIONS' } });
     fastify.route({
-      method: REFUSED_METHODS,
+      method: isGet ? REFUSED_METHODS : [...REFUSED_METHODS.filter((name) => name !== 'POST'), 'GET'],
       url,
+      config: REFUSES,
       handler: (request, reply) => {
-        sendProblem(new ProblemError('method_not_allowed', 'This path answers GET and HEAD.'), request, reply);
+        sendProblem(problem, request, reply);
       },
     });
   });

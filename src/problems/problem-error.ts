@@ -53,6 +53,11 @@ export const PROBLEMS = {
     title: 'The answer format is unknown',
     example: { detail: 'The only value of the parameter "format" is "sdk", given once.', asked: { format: 'xml' } },
   },
+  invalid_body: {
+    status: 400,
+    title: 'The body is not what this path takes',
+    example: { detail: 'The body is not JSON.' },
+  },
   malformed_url: {
     status: 400,
     title: 'The URL, or the request line around it, is malformed',
@@ -145,6 +150,11 @@ export const PROBLEMS = {
     status: 408,
     title: 'The request did not come in time',
     example: { detail: 'The request was not there within 10 s.' },
+  },
+  body_too_large: {
+    status: 413,
+    title: 'The body is too large',
+    example: { detail: 'The body may have at most 65536 bytes.' },
   },
   uri_too_long: {
     status: 414,

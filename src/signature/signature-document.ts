@@ -116,6 +116,9 @@ function possibleProblems(name: ActionName, ids: readonly Parameter[]): ProblemC
     members_not_sorted: withMembers,
     members_required: members === 'at least one',
     too_many_members: withMembers,
+    // Those of the checker.
+    invalid_body: false,
+    body_too_large: false,
     ...possibleRefusals({
       action: name,
       appId: 'app',

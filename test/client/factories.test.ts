@@ -147,6 +147,13 @@ describe('an operation', () => {
     expect(asked()).toEqual([path]);
   });
 
+  it.each(['invitation', 'constructor'])('that is called %s is refused without being sent', async (action) => {
+    const { sign, asked } = await start();
+    const operation = { action, clientId: 'alice', conversationId: 'c1' } as unknown as Operation;
+    expect(await refusalOf(sign(operation))).toMatchObject({ code: 'unknown_action', operation: `sign "${action}"` });
+    expect(asked()).toEqual([]);
+  });
+
   it('asks with every id percent-encoded', async () => {
     const { conversationSignatureFactory, asked } = await start('a/p?p#');
     await conversationSignatureFactory('c 1/2', '小明%2F', ['100%', 'x+y&z=1', '😀', '..a', '\\'], 'kick');

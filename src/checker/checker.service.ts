@@ -1,0 +1,34 @@
+import { Injectable } from '@nestjs/common';
+import { AppRegistry } from '../apps/app-registry.js';
+import { type Claim, diagnose, type Diagnosis } from './diagnose.js';
+
+/** Of the other apps, so many are tried: those that were changed last. */
+const MAX_OTHER_APPS = 20;
+
+@Injectable()
+export class CheckerService {
+  constructor(private readonly registry: AppRegistry) {}
+
+  /**
+   * @param appKey the App Key, where the caller knows it.
+   * @throws {ProblemError} `app_not_found`, `app_disabled`, `unavailable`
+   */
+  async diagnose(claim: Claim, appKey?: string): Promise<Diagnosis> {
+    const now = Date.now();
+    const app = await this.registry.find(claim.appId);
+    const others = await this.registry.others(claim.appId, MAX_OTHER_APPS);
+    const inForce = app.masterKey(now);
+    return diagnose(
+      claim,
+      {
+        master: inForce.export(),
+        otherVersions: app.masterKeys().flatMap((key) => (key.equals(inForce) ? [] : [key.export()])),
+        appKey: appKey === undefined ? undefined : Buffer.from(appKey),
+        otherApps: others.flatMap((other) =>
+          other.masterKeys().map((key) => ({ appId: other.appId, master: key.export() })),
+        ),
+      },
+      now,
+    );
+  }
+}

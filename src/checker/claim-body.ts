@@ -1,0 +1,49 @@
+import { IsArray, IsIn, IsOptional, IsString, Matches, validateSync } from 'class-validator';
+import { ProblemError } from '../problems/problem-error.js';
+import { ACTIONS, type ActionName } from '../signature/actions.js';
+import type { Claim } from './diagnose.js';
+
+const NAMES = Object.keys(ACTIONS);
+const TEXT = { message: '"$property" must be a string' };
+
+/** The body of `POST /signature/diagnose`, by the names on the wire. */
+class ClaimBody {
+  @IsIn(NAMES, { message: `"action" must be one of ${NAMES.join(', ')}` }) action!: ActionName;
+  @IsString(TEXT) app_id!: string;
+  @IsString(TEXT) client_id!: string;
+  @IsString(TEXT) conversion_id = '';
+  @IsArray({ message: '"members" must be an array of strings' })
+  @IsString({ each: true, message: '"members" must be an array of strings' })
+  members: string[] = [];
+  @Matches(/^.*$/s, { message: '"timestamp" must be a string or a number' }) timestamp!: string;
+  @IsString(TEXT) nonce!: string;
+  @IsString(TEXT) signature!: string;
+  @IsOptional() @IsString(TEXT) app_key?: string;
+}
+
+/** @throws {ProblemError} `invalid_body`, with all that is wrong */
+export function parseClaim(text: string): { claim: Claim; appKey: string | undefined } {
+  const body = Object.assign(new ClaimBody(), parseObject(text));
+  if (typeof body.timestamp === 'number') body.timestamp = String(body.timestamp);
+  const errors = validateSync(body, { whitelist: true, forbidNonWhitelisted: true, stopAtFirstError: true });
+  const faults = errors.flatMap(({ property, constraints = {} }) =>
+    'whitelistValidation' in constraints ? [`"${property}" is no field`] : Object.values(constraints),
+  );
+  if (faults.length > 0) throw new ProblemError('invalid_body', `${faults.join('; ')}.`);
+  const { action, app_id: appId, client_id: clientId, conversion_id: conversationId, members, app_key: appKey } = body;
+  const { timestamp, nonce, signature } = body;
+  return { claim: { action, appId, clientId, conversationId, members, timestamp, nonce, signature }, appKey };
+}
+
+function parseObject(text: string): object {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new ProblemError('invalid_body', 'The body is not JSON.', { cause });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new ProblemError('invalid_body', 'The body is not a JSON object.');
+  }
+  return value;
+}
