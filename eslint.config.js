@@ -41,7 +41,7 @@ const rooms = Object.entries(ROOMS).map(([room, imports]) => {
 });
 
 export default defineConfig(
-  { ignores: ['dist', 'dist.*', '.data', 'migrations/*.mjs'] },
+  { ignores: ['**/dist', 'dist.*', '.data', 'migrations/*.mjs'] },
   eslint.configs.recommended,
   tseslint.configs.strictTypeChecked,
   tseslint.configs.stylisticTypeChecked,
@@ -84,5 +84,14 @@ export default defineConfig(
       // A property holds under a premise, and some assertions on Linux only.
       'vitest/no-conditional-expect': 'off',
     },
+  },
+  {
+    files: ['examples/**/*.js'],
+    extends: [tseslint.configs.disableTypeChecked],
+    languageOptions: {
+      parserOptions: { projectService: false },
+      globals: { console: false, document: false, FormData: false, process: false, URL: false },
+    },
+    rules: { 'no-console': 'off' },
   },
 );

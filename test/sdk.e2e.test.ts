@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { createSignatureFactories } from '../clients/js/src/index.js';
 import { type ImClient, type Signature, type SignatureFactories, sdks } from './support/leancloud-sdk.js';
 import { type RtmServer, startRtmServer } from './support/rtm-server.js';
 import { startService } from './support/service.js';
@@ -12,29 +13,6 @@ beforeAll(async () => {
   service = await startService();
 });
 afterAll(() => service.close());
-
-/**
- * What an app gives to `realtime.createIMClient(clientId, …)` so that this service signs for it: the same for
- * leancloud-realtime 4.x and 5.x.
- */
-function signatureFactories(serviceUrl: string, appId: string): SignatureFactories {
-  const sign = async (...path: string[]) => {
-    const url = `${serviceUrl}/signature/${path.map(encodeURIComponent).join('/')}?format=sdk`;
-    const response = await fetch(url);
-    if (!response.ok) throw new Error(await response.text());
-    return (await response.json()) as Signature;
-  };
-  return {
-    signatureFactory: (clientId) => sign('login', appId, clientId),
-    conversationSignatureFactory: (conversationId, clientId, memberIds, action) => {
-      const members = memberIds.join(':');
-      if (conversationId === null) return sign('conversion', appId, clientId, members);
-      // 4.x says `add` and `remove`; the protocol, and 5.x, say `invite` and `kick`.
-      const signed = action === 'add' || action === 'invite' ? 'invite' : 'kick';
-      return sign(signed, appId, clientId, conversationId, members);
-    },
-  };
-}
 
 const SIGNED_ACTIONS: Record<string, string> = { add: 'invite', invite: 'invite', remove: 'kick', kick: 'kick' };
 
@@ -55,6 +33,10 @@ function localFactories({
       conversationId === null
         ? sign([clientId, ...memberIds])
         : sign([clientId, conversationId, ...memberIds], [actions[action] ?? action]),
+    blacklistSignatureFactory: (first, second, memberIds, action) => {
+      const [clientId, conversationId] = /^[0-9a-f]{24}$/.test(first) ? [second, first] : [first, second];
+      return sign([clientId, conversationId, ...memberIds], [action]);
+    },
   };
 }
 
@@ -86,12 +68,12 @@ describe.each(sdks)('$name, unmodified', ({ connect }) => {
     return realtime.createIMClient(clientId, factories);
   }
 
-  describe('with signatures of this service', () => {
+  describe('with the client package', () => {
     it.each(people)(
-      'logs in, creates, joins, invites, kicks and leaves, with $kind client ids',
+      'logs in, creates, joins, invites, kicks, blocks, unblocks and leaves, with $kind client ids',
       async ({ owner, guest, others }) => {
         const server = await rtmServer();
-        const factories = signatureFactories(service.url, APP);
+        const factories = createSignatureFactories({ baseUrl: service.url, appId: APP });
         const ownerClient = await login(server, owner, factories);
         const guestClient = await login(server, guest, factories);
 
@@ -100,6 +82,8 @@ describe.each(sdks)('$name, unmodified', ({ connect }) => {
         await joined.join();
         await owned.remove([...others]);
         await owned.add([...others].reverse());
+        await owned.blockMembers([...others]);
+        await owned.unblockMembers([...others].reverse());
         await joined.quit();
         await ownerClient.close();
 
@@ -111,6 +95,8 @@ describe.each(sdks)('$name, unmodified', ({ connect }) => {
           'conv/add',
           'conv/remove',
           'conv/add',
+          'blacklist/block',
+          'blacklist/unblock',
           'conv/remove',
         ]);
         const witness = await login(server, 'a witness', factories);
@@ -121,7 +107,7 @@ describe.each(sdks)('$name, unmodified', ({ connect }) => {
 
     it('can invite an empty list, which is how other SDKs join', async () => {
       const server = await rtmServer();
-      const client = await login(server, 'tom', signatureFactories(service.url, APP));
+      const client = await login(server, 'tom', createSignatureFactories({ baseUrl: service.url, appId: APP }));
       const conversation = await client.createConversation({ members: [] });
       await conversation.add([]);
       expect(server.accepted).toEqual(['session/open', 'conv/start', 'conv/add']);
@@ -129,7 +115,7 @@ describe.each(sdks)('$name, unmodified', ({ connect }) => {
 
     it('is refused by an IM server whose app has another master key', async () => {
       const server = await rtmServer('another-master-key');
-      const attempt = login(server, 'tom', signatureFactories(service.url, APP));
+      const attempt = login(server, 'tom', createSignatureFactories({ baseUrl: service.url, appId: APP }));
       await expect(attempt).rejects.toMatchObject({ code: 4102, message: 'SIGNATURE_FAILED' });
       expect(server.accepted).toEqual([]);
     });
@@ -174,6 +160,16 @@ describe.each(sdks)('$name, unmodified', ({ connect }) => {
       expect(server.accepted).toEqual(['session/open']);
     });
 
+    it.each(faults)('at a block: $fault', async ({ broken }) => {
+      const server = await rtmServer();
+      const { signatureFactory, conversationSignatureFactory } = localFactories();
+      const client = await login(server, 'tom', { ...broken, signatureFactory, conversationSignatureFactory });
+      const conversation = await client.createConversation({ members: ['anna'] });
+      await expect(conversation.blockMembers(['anna'])).rejects.toMatchObject({ code: 4546 });
+      await expect(conversation.unblockMembers(['anna'])).rejects.toMatchObject({ code: 4546 });
+      expect(server.accepted).toEqual(['session/open', 'conv/start']);
+    });
+
     it('in a conversation: the actions add and remove, as 4.x names them', async () => {
       const server = await rtmServer();
       const actions = { add: 'add', invite: 'add', remove: 'remove', kick: 'remove' };
@@ -190,9 +186,18 @@ describe.each(sdks)('$name, unmodified', ({ connect }) => {
       const client = await login(server, 'tom', localFactories());
       const conversation = await client.createConversation({ members: ['anna'] });
       await conversation.add(['zoe']);
+      await conversation.blockMembers(['zoe']);
+      await conversation.unblockMembers(['zoe']);
       await conversation.quit();
       expect(server.refused).toEqual([]);
-      expect(server.accepted).toEqual(['session/open', 'conv/start', 'conv/add', 'conv/remove']);
+      expect(server.accepted).toEqual([
+        'session/open',
+        'conv/start',
+        'conv/add',
+        'blacklist/block',
+        'blacklist/unblock',
+        'conv/remove',
+      ]);
     });
   });
 });

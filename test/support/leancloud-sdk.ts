@@ -20,6 +20,13 @@ export interface SignatureFactories {
     memberIds: string[],
     action: string,
   ) => Promise<Signature> | Signature;
+  /** 4.x gives the client's id first, 5.x the conversation's. */
+  blacklistSignatureFactory?: (
+    first: string,
+    second: string,
+    memberIds: string[],
+    action: string,
+  ) => Promise<Signature> | Signature;
 }
 
 export interface Conversation {
@@ -29,6 +36,8 @@ export interface Conversation {
   remove(clientIds: string[]): Promise<{ successfulClientIds: string[] }>;
   join(): Promise<this>;
   quit(): Promise<this>;
+  blockMembers(clientIds: string[]): Promise<{ successfulClientIds: string[] }>;
+  unblockMembers(clientIds: string[]): Promise<{ successfulClientIds: string[] }>;
 }
 
 export interface ImClient {

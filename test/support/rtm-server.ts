@@ -30,6 +30,7 @@ interface Command {
   peerId?: string;
   sessionMessage?: SignatureFields;
   convMessage?: SignatureFields & { cid?: string; m: string[]; where?: { data: string } };
+  blacklistMessage?: SignatureFields & { srcCid?: string; toPids: string[] };
 }
 
 interface SignatureFields {
@@ -56,6 +57,8 @@ interface Rule {
 
 const loginFailed = { code: 4102, reason: 'SIGNATURE_FAILED' };
 const conversationFailed = { code: 4302, reason: 'CONVERSATION_SIGNATURE_FAILED' };
+// The documents have the code, and no name for it.
+const blacklistFailed = { code: 4546, reason: '4546' };
 
 /** The operations that need a signature, each with its message and the error that a wrong one gets. */
 const rules: Partial<Record<string, Rule>> = {
@@ -68,6 +71,14 @@ const rules: Partial<Record<string, Rule>> = {
   'conv/remove': {
     ...conversationFailed,
     message: (o) => [o.app, o.client, o.conversation, o.members, o.timestamp, o.nonce, 'kick'],
+  },
+  'blacklist/block': {
+    ...blacklistFailed,
+    message: (o) => [o.app, o.client, o.conversation, o.members, o.timestamp, o.nonce, 'conversation-block-clients'],
+  },
+  'blacklist/unblock': {
+    ...blacklistFailed,
+    message: (o) => [o.app, o.client, o.conversation, o.members, o.timestamp, o.nonce, 'conversation-unblock-clients'],
   },
 };
 
@@ -96,11 +107,13 @@ export async function startRtmServer(options: { appId: string; masterKey: string
   function checkSignature(name: string, client: string, command: Command): void {
     const rule = rules[name];
     if (!rule) return;
-    const { t: timestamp, n: nonce, s: signature } = command.sessionMessage ?? command.convMessage ?? {};
+    const { sessionMessage, convMessage, blacklistMessage } = command;
+    const { t: timestamp, n: nonce, s: signature } = sessionMessage ?? convMessage ?? blacklistMessage ?? {};
     if (timestamp === undefined || nonce === undefined || signature === undefined) {
       throw new Refusal(rule.code, rule.reason);
     }
-    const { cid: conversation = '', m = [] } = command.convMessage ?? {};
+    const conversation = convMessage?.cid ?? blacklistMessage?.srcCid ?? '';
+    const m = convMessage?.m ?? blacklistMessage?.toPids ?? [];
     // The SDKs send them as the app wrote them; the order that is signed is by UTF-16 code unit.
     const members = [...m].sort().join(':');
     const message = rule.message({ app: appId, client, conversation, members, timestamp, nonce });
@@ -152,6 +165,10 @@ export async function startRtmServer(options: { appId: string; masterKey: string
       case 'conv/remove':
         for (const id of m) membersOf(cid).delete(id);
         return { op: 'removed', convMessage: { cid, allowedPids: m } };
+      case 'blacklist/block':
+        return { op: 'blocked', blacklistMessage: { allowedPids: command.blacklistMessage?.toPids } };
+      case 'blacklist/unblock':
+        return { op: 'unblocked', blacklistMessage: { allowedPids: command.blacklistMessage?.toPids } };
       default:
         throw new Refusal(4200, `${name} is not in this double`);
     }
