@@ -47,9 +47,10 @@ export async function startNginx(ports: readonly number[]): Promise<Nginx> {
 async function documentedConfig(listen: number, ports: readonly number[]): Promise<string> {
   const page = await readFile(join(import.meta.dirname, '../../docs/operating.md'), 'utf8');
   const [one = '', several = ''] = Array.from(page.matchAll(/```nginx\n(.*?)```/gs), ([, text = '']) => text);
-  const servers = ports.map((port) => `server 127.0.0.1:${port};`).join(' ');
+  const [server = ''] = /server 127.*;/.exec(several) ?? [];
+  const servers = ports.map((port) => server.replace('3000', String(port)));
   return one
     .replace(/upstream im_signature \{.*?\}/s, several)
-    .replace(/(server 127\.0\.0\.1:\d+;\s*)+/, servers)
+    .replace(/(server 127.*;\s*)+/, servers.join(' '))
     .replace('listen 8080', `listen 127.0.0.1:${listen}`);
 }

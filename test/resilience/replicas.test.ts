@@ -1,46 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import type { TestDatabase } from '../support/database.js';
-import { freePort } from '../support/free-port.js';
-import { type Program, run } from '../support/program.js';
 import { makeDemoDatabase } from './demo-database.js';
 import { type Figures, underLoad } from './load.js';
 import { hasNginx, type Nginx, startNginx } from './nginx.js';
-import { SECRETS_KEY } from './postgres-server.js';
+import { expectEnd, expectRestart, Replica } from './replica.js';
 import { measured } from './table.js';
 
-/** Milliseconds in which nginx asks a replica again that failed, 11 s, and as much again for slow machines. */
-const ASKED_AGAIN = 20_000;
+/** Milliseconds in which nginx asks a replica again that failed, 3 s, and as much again for slow machines. */
+const ASKED_AGAIN = 6_000;
 /** Milliseconds that an answer may take, and that it may take where a replica hangs, 3 s, and as much again for slow machines. */
 const ANY_ANSWER = 2_000;
 const AFTER_HANGING = 6_000;
-
-/** One that has a port to come back to. */
-class Replica {
-  program!: Program;
-
-  private constructor(readonly port: number) {}
-
-  static async start(): Promise<Replica> {
-    const replica = new Replica(await freePort());
-    await replica.startAgain();
-    return replica;
-  }
-
-  async startAgain(): Promise<void> {
-    // At "debug" its log names every answer.
-    const env = { DATABASE_URL: database.url, SECRETS_KEY, LOG_LEVEL: 'debug', SHUTDOWN_DELAY_MS: '500' };
-    this.program = run('src/main.js', { PORT: String(this.port), ...env });
-    await this.program.prints(/Ready on/);
-  }
-}
-
-/** By SIGTERM. */
-async function expectEnd({ program }: Replica): Promise<void> {
-  expect(program.process.exitCode).toBeNull();
-  program.process.kill('SIGTERM');
-  expect(await program.ends()).toBe(0);
-  expect(program.output()).not.toMatch(/unhandled/i);
-}
 
 let database: TestDatabase;
 let replicas: readonly [Replica, Replica, Replica];
@@ -57,7 +27,11 @@ function expectUnnoticed(context: TestContext, figures: Figures, within: number,
 describe.runIf(hasNginx)('behind nginx as the documentation configures it for several replicas,', () => {
   beforeAll(async () => {
     database = await makeDemoDatabase();
-    replicas = await Promise.all([Replica.start(), Replica.start(), Replica.start()]);
+    replicas = await Promise.all([
+      Replica.start(database.url),
+      Replica.start(database.url),
+      Replica.start(database.url),
+    ]);
     nginx = await startNginx(replicas.map(({ port }) => port));
   });
 
@@ -68,7 +42,7 @@ describe.runIf(hasNginx)('behind nginx as the documentation configures it for se
   });
 
   describe('one of three replicas behind nginx killed (kill -9), started again', () => {
-    it('no client sees it; nginx asks it again within 11 s', async (context) => {
+    it('no client sees it; nginx asks it again within 3 s', async (context) => {
       const [replica] = replicas;
       let askedAfter = 0;
       const figures = await underLoad(nginx.url, {
@@ -107,12 +81,7 @@ describe.runIf(hasNginx)('behind nginx as the documentation configures it for se
   describe('three replicas behind nginx restarted, one after the other (SIGTERM)', () => {
     it('no client sees it', async (context) => {
       const figures = await underLoad(nginx.url, {
-        fault: async () => {
-          for (const replica of replicas) {
-            await expectEnd(replica);
-            await replica.startAgain();
-          }
-        },
+        fault: () => expectRestart(replicas),
         lasts: 0,
         mend: () => undefined,
       });
