@@ -86,6 +86,6 @@ describe.runIf(hasNginx)('behind nginx as the documentation configures it for se
         mend: () => undefined,
       });
       expectUnnoticed(context, figures, ANY_ANSWER);
-    }, 180_000);
+    }, 400_000);
   });
 });
