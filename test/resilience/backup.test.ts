@@ -179,38 +179,46 @@ describe.runIf(bin !== undefined)('backups, by the commands of the documentation
   });
 
   describe('the server of the database is lost; another gets the backup', () => {
-    it('the same signatures, bans and rules; nothing to migrate', async (context) => {
-      const [backUp = '', restore = ''] = documented;
-      const began = performance.now();
-      await operator(backUp, first);
-      const lost = performance.now();
-      await first.remove();
-      expect(await operator(restore, second)).toContain('nothing to apply; registrations in');
-      const restored = performance.now();
-      await expectSameApp(startOn(second, secretsKey));
-      const seconds = (ms: number): string => (ms / 1000).toFixed(1);
-      measured(
-        context,
-        `${MEMBERS} members: saved in ${seconds(lost - began)} s, restored and checked in ${seconds(restored - lost)} s`,
-      );
-    }, LONG);
+    it(
+      'the same signatures, bans and rules; nothing to migrate',
+      async (context) => {
+        const [backUp = '', restore = ''] = documented;
+        const began = performance.now();
+        await operator(backUp, first);
+        const lost = performance.now();
+        await first.remove();
+        expect(await operator(restore, second)).toContain('nothing to apply; registrations in');
+        const restored = performance.now();
+        await expectSameApp(startOn(second, secretsKey));
+        const seconds = (ms: number): string => (ms / 1000).toFixed(1);
+        measured(
+          context,
+          `${MEMBERS} members: saved in ${seconds(lost - began)} s, restored and checked in ${seconds(restored - lost)} s`,
+        );
+      },
+      LONG,
+    );
   });
 
   describe('SECRETS_KEY is lost; the backup is all there is', () => {
-    it('no start without the key, nor with another; signs when the secrets are given anew', async (context) => {
-      const [, , giveAnew = ''] = documented;
-      const another = newSecretsKey();
-      for (const [key, reason] of [
-        ['', 'SECRETS_KEY: '],
-        [another, "SECRETS_KEY: decrypts no app's master key; use the one that sealed them."],
-      ] as const) {
-        const service = startOn(second, key);
-        expect(await service.ends()).toBe(1);
-        expect(service.stderr()).toContain(`im-signature did not start. ${reason}`);
-      }
-      await operator(giveAnew, second, another);
-      await expectSameApp(startOn(second, another));
-      measured(context, 'exit code 1 and a line, twice; then as before');
-    }, LONG);
+    it(
+      'no start without the key, nor with another; signs when the secrets are given anew',
+      async (context) => {
+        const [, , giveAnew = ''] = documented;
+        const another = newSecretsKey();
+        for (const [key, reason] of [
+          ['', 'SECRETS_KEY: '],
+          [another, "SECRETS_KEY: decrypts no app's master key; use the one that sealed them."],
+        ] as const) {
+          const service = startOn(second, key);
+          expect(await service.ends()).toBe(1);
+          expect(service.stderr()).toContain(`im-signature did not start. ${reason}`);
+        }
+        await operator(giveAnew, second, another);
+        await expectSameApp(startOn(second, another));
+        measured(context, 'exit code 1 and a line, twice; then as before');
+      },
+      LONG,
+    );
   });
 });

@@ -76,14 +76,14 @@ describe.runIf(hasNginx)('an upgrade behind nginx, in the order of the documenta
     [database, next] = await Promise.all([makeDemoDatabase(), makeNext()]);
     replicas = await Promise.all([Replica.start(database.url), Replica.start(database.url)]);
     nginx = await startNginx(replicas.map(({ port }) => port));
-  });
+  }, LONG);
 
   afterAll(async () => {
     await Promise.all(replicas.map(expectEnd));
     await nginx.close();
     await database.drop();
     await rm(dirname(next), { recursive: true });
-  });
+  }, LONG);
 
   describe('a rolling upgrade with a pending migration', () => {
     it(
