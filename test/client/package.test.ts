@@ -28,6 +28,7 @@ describe('the built package', () => {
     expect(required).not.toBe(imported);
     expect(Object.keys(imported).sort()).toEqual([
       'SignatureError',
+      'createClient',
       'createSignatureFactories',
       'createSigner',
       'wechatFetch',

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
+  createClient,
   createSignatureFactories,
   createSigner,
   type Operation,
@@ -123,5 +124,33 @@ describe.each(sdks)('in $name', ({ connect }) => {
     expect(refusals).toHaveLength(1);
     expect(refusals[0]).toMatchObject({ code: 'not_permitted', operation: `invite carol to ${conversation.id}` });
     expect(rtm.accepted).toEqual(['session/open', 'conv/start']);
+  });
+});
+
+describe('client.can', () => {
+  const clientOf = (clientId: string, getToken = freshToken) =>
+    createClient({ baseUrl: service.url, appId: 'shop', clientId, getToken, retries: 0 });
+
+  it.each<
+    [question: 'join' | 'invite' | 'leave' | 'kick', conversation: string, member: string | undefined, can: boolean]
+  >([
+    ['join', 'vip', undefined, true],
+    ['leave', 'vip', undefined, true],
+    ['invite', 'vip', undefined, false],
+    ['invite', 'vip', 'bob', false],
+    ['invite', 'vip', 'alice', true],
+    ['kick', 'vip', 'bob', false],
+    ['invite', 'free', undefined, true],
+    ['kick', 'free', 'bob/1', true],
+  ])('%s %s %s is %s', async (question, conversation, member, can) => {
+    expect(await clientOf('alice').can(question, conversation, member)).toBe(can);
+  });
+
+  it('rejects with what the service, or the package, refuses', async () => {
+    const codeOf = (answer: Promise<boolean>) => answer.catch((error: unknown) => (error as SignatureError).code);
+    expect(await codeOf(clientOf('bob').can('join', 'vip'))).toBe('identity_mismatch');
+    expect(await codeOf(clientOf('alice', staleToken).can('join', 'vip'))).toBe('identity_expired');
+    expect(await codeOf(clientOf('alice').can('kick', 'vip'))).toBe('members_required');
+    expect(await codeOf(clientOf('alice').can('join', '..'))).toBe('invalid_conversion_id');
   });
 });

@@ -174,7 +174,7 @@ describe('the limit of time', () => {
     };
     const { login, requests } = await start([told], { timeoutMs: 300 });
     const refusal = await refusalOf(login());
-    expect(refusal.message).toBe('log in as alice: timeout: There was no signature within 300 ms.');
+    expect(refusal.message).toBe('log in as alice: timeout: There was no answer within 300 ms.');
     await closed;
     expect(requests).toHaveLength(1);
   });

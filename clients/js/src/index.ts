@@ -1,3 +1,4 @@
+export { type Client, createClient } from './client.js';
 export { createSignatureFactories, type SignatureFactories } from './factories.js';
 export type { Fetch, FetchResponse } from './fetch.js';
 export type { Action, Operation } from './operation.js';

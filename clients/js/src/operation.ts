@@ -69,12 +69,8 @@ export function unknownAction(action: string): SignatureError {
 export function urlOf(operation: Operation, baseUrl: string, appId: string): string {
   const { action, clientId, conversationId, memberIds = [] } = operation;
   if (!Object.prototype.hasOwnProperty.call(PATHS, action)) throw unknownAction(action);
-  const refusal = (code: string, detail: string) => new SignatureError(describe(operation), code, detail);
-  const encode = (kind: string, id: unknown): string => {
-    const fault = idFault(id);
-    if (fault) throw refusal(`invalid_${kind}_id`, `The ${kind} id "${String(id)}" ${fault}.`);
-    return encodeURIComponent(id as string);
-  };
+  const what = describe(operation);
+  const encode = (kind: string, id: unknown) => encodeId(what, kind, id);
 
   const { conversation, members } = PATHS[action];
   const parts = [action, encode('app', appId), encode('client', clientId)];
@@ -86,9 +82,20 @@ export function urlOf(operation: Operation, baseUrl: string, appId: string): str
   const url = `${baseUrl.replace(/\/+$/, '')}/signature/${parts.join('/')}?format=sdk`;
   const { length } = url.replace(/^\w+:\/\/[^/]+/, '');
   if (length > MAX_TARGET) {
-    throw refusal('uri_too_long', `${ids.length} member ids make a URL of ${length} bytes; it may have ${MAX_TARGET}.`);
+    throw new SignatureError(
+      what,
+      'uri_too_long',
+      `${ids.length} member ids make a URL of ${length} bytes; it may have ${MAX_TARGET}.`,
+    );
   }
   return url;
+}
+
+/** An id for a URL. `what` is asked, for the error. @throws {SignatureError} if it would arrive as something else. */
+export function encodeId(what: string, kind: string, id: unknown): string {
+  const fault = idFault(id);
+  if (fault) throw new SignatureError(what, `invalid_${kind}_id`, `The ${kind} id "${String(id)}" ${fault}.`);
+  return encodeURIComponent(id as string);
 }
 
 /** Why an id would arrive as something else. What else is wrong with it, the service says. */

@@ -47,10 +47,11 @@ export function createSigner(options: SignerOptions): (operation: Operation) => 
 
 /** Signs what `asked` gives, and tells `onRefusal` of any failure, of `asked`, too. */
 export function signWith(options: SignerOptions): (asked: () => Operation) => Promise<Signature> {
-  const ask = asker(options);
+  const ask = asker(options, signatureOf);
   return async (asked) => {
     try {
-      return await ask(asked());
+      const operation = asked();
+      return await ask(describe(operation), urlOf(operation, options.baseUrl, options.appId));
     } catch (error) {
       try {
         options.onRefusal?.(error as SignatureError);
@@ -62,22 +63,25 @@ export function signWith(options: SignerOptions): (asked: () => Operation) => Pr
   };
 }
 
-function asker(options: SignerOptions): (operation: Operation) => Promise<Signature> {
-  const { baseUrl, appId, getToken, timeoutMs = 10_000, retries = 2 } = options;
+/** Gets what `read` finds in the fields of the answer at a URL; `what` is asked, for errors. */
+export function asker<T>(
+  options: SignerOptions,
+  read: (fields: Record<string, unknown>) => T | undefined,
+): (what: string, url: string) => Promise<T> {
+  const { getToken, timeoutMs = 10_000, retries = 2 } = options;
   const send: Fetch | undefined = options.fetch ?? (typeof fetch === 'function' ? fetch : undefined);
   if (!send) throw new TypeError('There is no fetch here: pass one, such as wechatFetch(wx)');
   if (!(timeoutMs > 0 && timeoutMs <= LONGEST_MS)) throw new RangeError(`timeoutMs must be from 1 to ${LONGEST_MS}`);
 
-  return async (operation) => {
-    const url = urlOf(operation, baseUrl, appId);
+  return async (what, url) => {
     let token = '';
     const errorOf = (code: string, detail: string, status?: number, requestId?: string): SignatureError => {
       // Whoever worded it: a proxy may send headers back, a `fetch` may name them.
       const safe = token ? detail.split(token).join('…') : detail;
-      return new SignatureError(describe(operation), code, safe, status, requestId);
+      return new SignatureError(what, code, safe, status, requestId);
     };
     const { within, left, signal, clear } = startDeadline(timeoutMs, () =>
-      errorOf('timeout', `There was no signature within ${timeoutMs} ms.`),
+      errorOf('timeout', `There was no answer within ${timeoutMs} ms.`),
     );
 
     const renewToken = async (expired: boolean): Promise<void> => {
@@ -95,7 +99,7 @@ function asker(options: SignerOptions): (operation: Operation) => Promise<Signat
       token = given;
     };
 
-    const ask = async (): Promise<Signature | Refusal> => {
+    const ask = async (): Promise<{ readonly found: T } | Refusal> => {
       const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
       let response, text;
       try {
@@ -106,10 +110,10 @@ function asker(options: SignerOptions): (operation: Operation) => Promise<Signat
         return { error: errorOf('network_error', messageOf(error)), pause: 0 };
       }
       const { status } = response;
-      const { signature, timestamp, nonce, code, detail, request_id } = fieldsOf(text);
-      if (response.ok && typeof signature === 'string' && typeof timestamp === 'number' && typeof nonce === 'string') {
-        return { signature, timestamp, nonce };
-      }
+      const fields = fieldsOf(text);
+      const { code, detail, request_id } = fields;
+      const found = response.ok ? read(fields) : undefined;
+      if (found !== undefined) return { found };
       const error =
         !response.ok && typeof code === 'string'
           ? errorOf(code, String(detail), status, request_id as string)
@@ -123,7 +127,7 @@ function asker(options: SignerOptions): (operation: Operation) => Promise<Signat
       let renewed = false;
       for (let retry = 0; ;) {
         const answer = await ask();
-        if (!('error' in answer)) return answer;
+        if ('found' in answer) return answer.found;
         const { error, pause } = answer;
         if (error.code === 'identity_expired' && !renewed) {
           renewed = true;
@@ -141,6 +145,12 @@ function asker(options: SignerOptions): (operation: Operation) => Promise<Signat
       clear();
     }
   };
+}
+
+function signatureOf({ signature, timestamp, nonce }: Record<string, unknown>): Signature | undefined {
+  return typeof signature === 'string' && typeof timestamp === 'number' && typeof nonce === 'string'
+    ? { signature, timestamp, nonce }
+    : undefined;
 }
 
 function fieldsOf(text: string): Record<string, unknown> {
