@@ -98,13 +98,22 @@ function readEnvFile(file: string): NodeJS.Dict<string> {
   if (!isUtf8(bytes)) throw new SettingsError([`${file}: it is not UTF-8`]);
   const text = new TextDecoder().decode(bytes).replace(/\r\n?/g, '\n');
   const variables = parseEnv(text);
-  const misread = Object.keys(variables).find((name) => !/^[\w.-]+$/.test(name));
-  if (misread !== undefined) {
-    // By its number: what is taken for a name may hold a secret.
-    const line = text.slice(0, text.indexOf(misread)).split('\n').length;
-    throw new SettingsError([`${file}: line ${line} is not of the form NAME=value`]);
-  }
-  return variables;
+  const misread = misreadLine(text, variables);
+  if (misread === undefined) return variables;
+  // By its number: what is taken for a name may hold a secret.
+  throw new SettingsError([`${file}: line ${misread} is not of the form NAME=value`]);
+}
+
+/** The number of the first line that is no comment and sets no variable as people read it, or undefined. */
+function misreadLine(text: string, variables: NodeJS.Dict<string>): number | undefined {
+  const name = Object.keys(variables).find((key) => !/^[\w.-]+$/.test(key));
+  // Node passes over a line without "=", or takes it for the beginning of the next name. A value may have several lines.
+  const values = Object.values(variables).filter((value) => value?.includes('\n'));
+  const isPartOfValue = (line: string) => values.some((value) => value?.includes(line.replace(/["'`].*/, '')));
+  const lines = text.split('\n');
+  const without = lines.findIndex((line) => /^\s*[^#\s]/.test(line) && !line.includes('=') && !isPartOfValue(line));
+  if (without >= 0) return without + 1;
+  return name === undefined ? undefined : text.slice(0, text.indexOf(name)).split('\n').length;
 }
 
 /**
