@@ -141,12 +141,12 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
   return new Settings(environment, production);
 }
 
-/** Also of a hybrid app: `capacitor://localhost`. A browser's origin holds no `*`, so one here would match nothing. */
+/** Also of a hybrid app: `capacitor://localhost`. No browser's host has a `*`, or a dot first: that would match nothing. */
 function isOrigin(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol, origin } = new URL(text);
   if (origin === 'null') return /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9.-]+(:\d+)?$/.test(text);
-  return /^https?:$/.test(protocol) && origin === text && !text.includes('*');
+  return /^https?:$/.test(protocol) && origin === text && !/\*|\/\./.test(text);
 }
 
 /** Checks by a function that throws an Error saying what is wrong, without the value where that is secret. */

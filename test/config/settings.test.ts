@@ -118,6 +118,7 @@ describe('the settings', () => {
 
   it.each([
     'https://*.example.com',
+    'https://.example.com',
     'https://a.example,',
     'capacitor://localhost/',
     'capacitor://*',
