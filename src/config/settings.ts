@@ -169,9 +169,11 @@ function parseFolder(path: string): void {
   throw new Error(`no folder is at "${path}"; make it, or name another`);
 }
 
-/** The URL of a Unix socket, `postgres://user:password@/database?host=/folder`, has none; pg takes the one of its parameter. */
+/** The URL of a Unix socket, `postgres://user:password@/database?host=/folder`, has none; pg takes its parameter's, or else PGHOST. */
 function withHost(url: string): string {
-  return url.replace(/^(postgres(?:ql)?:\/\/[^/?@]*@)(?=\/)/, '$1localhost');
+  const { PGHOST = '' } = process.env;
+  const host = PGHOST === '' ? 'localhost' : encodeURIComponent(PGHOST);
+  return url.replace(/^(postgres(?:ql)?:\/\/[^/?@]*@)(?=\/)/, (user) => user + host);
 }
 
 function parseDatabaseUrl(text: string): void {
