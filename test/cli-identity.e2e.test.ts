@@ -261,6 +261,12 @@ describe('identity settings that do not go together', () => {
       /An https address/,
     ],
     [
+      'an address of keys with an invisible character',
+      [...JWT, '--jwks-uri', 'https://issuer.example/keys\u200b', '--algorithms', 'RS256'],
+      2,
+      /an invisible character \(U\+200B\)/,
+    ],
+    [
       'a private key',
       [...JWT, '--jwks-file', 'private.json', '--algorithms', 'ES256'],
       1,

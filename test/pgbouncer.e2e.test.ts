@@ -122,5 +122,22 @@ describe.runIf(isInstalled)(
       await bouncer.end();
       await database.query(`ALTER DATABASE ${name} RESET statement_timeout`);
     });
+
+    it.each([[{}], [{ ignore_startup_parameters: 'options' }]])(
+      'the commands read the times of a database with another style, with %j',
+      async (settings) => {
+        const name = new URL(database.url).pathname.slice(1);
+        await database.query(`ALTER DATABASE ${name} SET datestyle = 'SQL, DMY'`);
+        const bouncer = await pool({ pool_mode: 'transaction', ...settings });
+        const command = run('src/cli/main.js', { DATABASE_URL: bouncer.url, SECRETS_KEY }, [
+          ...['app', 'show', '--app-id', 'shop', '--json'],
+        ]);
+        expect(await command.ends()).toBe(0);
+        const { keys } = JSON.parse(command.output()) as { keys: { active_from: string }[] };
+        expect(Math.abs(Date.parse(keys[0]?.active_from ?? '') - Date.now())).toBeLessThan(3_600_000);
+        await bouncer.end();
+        await database.query(`ALTER DATABASE ${name} RESET datestyle`);
+      },
+    );
   },
 );

@@ -498,13 +498,28 @@ describe('with a DATABASE_URL', () => {
     ['in the form of YAML', (url: string) => `DATABASE_URL: ${url}\nSECRETS_KEY: ${SECRETS_KEY}\n`, /line 1 is not/],
     ['in the form of PowerShell', (url: string) => `# it\n$env:DATABASE_URL="${url}"\n`, /line 2 is not/],
     ['with a quote that does not end', (url: string) => `LOG_LEVEL="info\nDATABASE_URL=${url}\n`, /LOG_LEVEL: must/],
-    ['without a value', () => 'DATABASE_URL\n', /DATABASE_URL: is required/],
+    ['without a value', () => 'DATABASE_URL\n', /line 1 is not/],
   ])('a .env %s starts no empty database in production, and is not repeated', async (_, text, fault) => {
     writeFileSync(join(folder, '.env'), text(database.url));
     const service = startHere({ NODE_ENV: 'production' });
     expect(await service.ends()).toBe(1);
     expect(service.output()).toMatch(fault);
     expect(service.output()).not.toMatch(/postgres:\/\/|=$/m);
+    expect(await readdir(folder)).toEqual(['.env']);
+  });
+
+  it('a line of a .env that sets nothing stops the start, also as the last one, and part of a value does not', async () => {
+    const text = `MOTTO="first\nsecond # line\nlast" # of another program\n\n# none\nexport PORT=0\n`;
+    writeFileSync(join(folder, '.env'), `${text}DATABASE_URL=${database.url}\nSECRETS_KEY=${SECRETS_KEY}\n`);
+    const service = startHere({});
+    started.push(service);
+    await service.prints(READY);
+
+    writeFileSync(join(folder, '.env'), `${text}TRUST_PROXY: 10.0.0.1\n`);
+    const refused = startHere({});
+    started.push(refused);
+    expect(await refused.ends()).toBe(1);
+    expect(refused.output()).toBe('im-signature did not start. .env: line 7 is not of the form NAME=value\n');
     expect(await readdir(folder)).toEqual(['.env']);
   });
 

@@ -101,13 +101,22 @@ function readEnvFile(file: string): NodeJS.Dict<string> {
   if (!isUtf8(bytes)) throw new SettingsError([`${file}: it is not UTF-8`]);
   const text = new TextDecoder().decode(bytes).replace(/\r\n?/g, '\n');
   const variables = parseEnv(text);
-  const misread = Object.keys(variables).find((name) => !/^[\w.-]+$/.test(name));
-  if (misread !== undefined) {
-    // By its number: what is taken for a name may hold a secret.
-    const line = text.slice(0, text.indexOf(misread)).split('\n').length;
-    throw new SettingsError([`${file}: line ${line} is not of the form NAME=value`]);
-  }
-  return variables;
+  const misread = misreadLine(text, variables);
+  if (misread === undefined) return variables;
+  // By its number: what is taken for a name may hold a secret.
+  throw new SettingsError([`${file}: line ${misread} is not of the form NAME=value`]);
+}
+
+/** The number of the first line that is no comment and sets no variable as people read it, or undefined. */
+function misreadLine(text: string, variables: NodeJS.Dict<string>): number | undefined {
+  const name = Object.keys(variables).find((key) => !/^[\w.-]+$/.test(key));
+  // Node passes over a line without "=", or takes it for the beginning of the next name. A value may have several lines.
+  const values = Object.values(variables).filter((value) => value?.includes('\n'));
+  const isPartOfValue = (line: string) => values.some((value) => value?.includes(line.replace(/["'`].*/, '')));
+  const lines = text.split('\n');
+  const without = lines.findIndex((line) => /^\s*[^#\s]/.test(line) && !line.includes('=') && !isPartOfValue(line));
+  if (without >= 0) return without + 1;
+  return name === undefined ? undefined : text.slice(0, text.indexOf(name)).split('\n').length;
 }
 
 /**
@@ -135,12 +144,12 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
   return new Settings(environment, production);
 }
 
-/** Also of a hybrid app: `capacitor://localhost`. A browser's origin holds no `*`, so one here would match nothing. */
+/** Also of a hybrid app: `capacitor://localhost`. No browser's host has a `*`, or a dot first: that would match nothing. */
 function isOrigin(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol, origin } = new URL(text);
   if (origin === 'null') return /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9.-]+(:\d+)?$/.test(text);
-  return /^https?:$/.test(protocol) && origin === text && !text.includes('*');
+  return /^https?:$/.test(protocol) && origin === text && !/\*|\/\./.test(text);
 }
 
 /** Checks by a function that throws an Error saying what is wrong, without the value where that is secret. */
@@ -163,9 +172,11 @@ function parseFolder(path: string): void {
   throw new Error(`no folder is at "${path}"; make it, or name another`);
 }
 
-/** The URL of a Unix socket, `postgres://user:password@/database?host=/folder`, has none; pg takes the one of its parameter. */
+/** The URL of a Unix socket, `postgres://user:password@/database?host=/folder`, has none; pg takes its parameter's, or else PGHOST. */
 function withHost(url: string): string {
-  return url.replace(/^(postgres(?:ql)?:\/\/[^/?@]*@)(?=\/)/, '$1localhost');
+  const { PGHOST = '' } = process.env;
+  const host = PGHOST === '' ? 'localhost' : encodeURIComponent(PGHOST);
+  return url.replace(/^(postgres(?:ql)?:\/\/[^/?@]*@)(?=\/)/, (user) => user + host);
 }
 
 function parseDatabaseUrl(text: string): void {

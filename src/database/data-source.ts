@@ -37,15 +37,17 @@ class ResilientClient extends Client {
 
 /** What a command does may take long, whatever limits a role has; PostgreSQL 17 has the last of them. */
 const LIMITS = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout'];
-const ADMIN_SESSIONS = [LIMITS, LIMITS.slice(0, -1)].map(
-  // pg reads times in the style ISO only, and a role may have another.
-  (names) => `-c datestyle=ISO ${names.map((name) => `-c ${name}=0`).join(' ')}`,
-);
+const ADMIN_SESSIONS = [LIMITS, LIMITS.slice(0, -1)].map((names) => names.map((name) => `-c ${name}=0`).join(' '));
 /** For a transaction on a connection that may be a pooler's. */
 export const LIFT_LIMITS = `SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN ('${LIMITS.join("', '")}')`;
 
 /** A server that does not know an option; PgBouncer and RDS Proxy, which take no options (unless PgBouncer is told to ignore them). */
 const OPTIONS_REFUSED = ['42704', '08P01', '0A000'];
+
+/** pg reads times in the style ISO only, and a role may have another. PgBouncer, which refuses options, keeps what a client sets. */
+function setDateStyle(client: Client, done: (error?: Error) => void): void {
+  client.query('SET datestyle = ISO', done);
+}
 
 /** For the commands of administrators. */
 export function adminOptions(url: string) {
@@ -59,7 +61,7 @@ export function adminOptions(url: string) {
     logger: 'debug',
     applicationName: 'im-signature-admin',
     connectTimeoutMS: CONNECT_TIMEOUT_MS,
-    extra: { Client: ResilientClient },
+    extra: { Client: ResilientClient, verify: setDateStyle },
   } as const satisfies DataSourceOptions;
 }
 

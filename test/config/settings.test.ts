@@ -1,7 +1,11 @@
 import { join } from 'node:path';
 import { built } from '../support/built.js';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { readSettings, SettingsError } from '../../src/config/settings.js';
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
 
 const KEY = Buffer.alloc(32, 7).toString('base64');
 const URL = 'postgres://user:hunter2@db.example.com:5432/im';
@@ -118,6 +122,7 @@ describe('the settings', () => {
 
   it.each([
     'https://*.example.com',
+    'https://.example.com',
     'https://a.example,',
     'capacitor://localhost/',
     'capacitor://*',
@@ -144,7 +149,14 @@ describe('the settings', () => {
     ['postgres://im:pw@%2Fvar%2Frun%2Fpostgresql/im', 'postgres://im:pw@%2Fvar%2Frun%2Fpostgresql/im'],
     ['postgresql:///im?host=/tmp&user=im', 'postgresql:///im?host=/tmp&user=im'],
   ])('take the URL of a Unix socket: %s', (url, taken) => {
+    vi.stubEnv('PGHOST', '');
     expect(readSettings({ DATABASE_URL: url, SECRETS_KEY: KEY }).databaseUrl).toBe(taken);
+  });
+
+  it('take the host of PGHOST where the URL has none, as psql does', () => {
+    vi.stubEnv('PGHOST', '/run/postgresql');
+    const { databaseUrl } = readSettings({ DATABASE_URL: 'postgres://im:pw@/im', SECRETS_KEY: KEY });
+    expect(databaseUrl).toBe('postgres://im:pw@%2Frun%2Fpostgresql/im');
   });
 
   it('take the addresses and networks of proxies', () => {

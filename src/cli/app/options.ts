@@ -127,7 +127,7 @@ function parseCount(text: string): number {
 
 /** The address in its normal form, which the database's CHECK can judge. */
 function parseKeySetUri(text: string): string {
-  if (text !== text.trim() || !isKeySetUri(text)) {
+  if (!isKeySetUri(parseText(text))) {
     throw new InvalidArgumentError('An https address, or http on this machine, without a password.');
   }
   return new URL(text).href;
