@@ -4,7 +4,7 @@ import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, it, type TestContext } from 'vitest';
+import { afterEach, describe, expect, it, type TestContext, vi } from 'vitest';
 import { DEMO_MASTER_KEY } from '../../src/demo.js';
 import type { ProblemDetails } from '../../src/problems/problem-error.js';
 import { inSeconds, tokenFor } from '../support/issuer.js';
@@ -14,8 +14,9 @@ import { RawConnection } from './raw-connection.js';
 import { type ServiceProcess, startProcess, TOKEN_KEY, TOKEN_SECRET } from './service-process.js';
 import { measured } from './table.js';
 
-const ANY_ANSWER = 4_000;
+const ANY_ANSWER = 10_000;
 const RECOVERY = 10_000;
+vi.setConfig({ testTimeout: 300_000 });
 const LOGIN = '/signature/login/1/';
 
 let service: ServiceProcess | undefined;
@@ -172,7 +173,7 @@ describe('a million distinct ids, and 60,000 clients from as many addresses, wit
     expect(others).toEqual({ right: 62_000 });
     expect(unavailable ?? 0).toBeLessThan(10_000);
     expect(most).toBeLessThan(256);
-  }, 300_000);
+  });
 });
 
 const HEADER = encode({ alg: 'HS256' });

@@ -68,6 +68,6 @@ export class RawConnection {
 /** Expects a refusal as problem details. */
 export function expectProblem(answer: RawAnswer | undefined, status: number, code: string): void {
   expect(answer?.status).toBe(status);
-  expect(answer?.head).toMatch(/^content-type: application\/problem\+json$/im);
+  expect(answer?.head).toMatch(/^content-type: application\/problem\+json\b/im);
   expect(JSON.parse(answer?.body ?? '') as ProblemDetails).toMatchObject({ status, code });
 }
