@@ -141,7 +141,7 @@ describe('a million distinct ids, and 60,000 clients from as many addresses, wit
       const work = async (connection: RawConnection): Promise<void> => {
         while (next < count) {
           const i = next++;
-          let outcome = '';
+          let outcome: string;
           do {
             outcome = await ask(i, connection);
             codes[outcome] = (codes[outcome] ?? 0) + 1;
@@ -154,7 +154,7 @@ describe('a million distinct ids, and 60,000 clients from as many addresses, wit
       const members = Array.from({ length: 500 }, (_, j) => `m-${1e6 + i * 500 + j}`).join(':');
       const answer = await connection.ask(`/signature/conversion/1/a/${members}`, from(i));
       const signed = JSON.parse(answer?.body ?? '{}') as Answer & ProblemDetails;
-      if (answer?.status === 503) return String(signed.code);
+      if (answer?.status === 503) return signed.code;
       const isRight = signed.signature === hmac(messageOf(signed), DEMO_MASTER_KEY);
       return isRight && signed.sorted_member_ids === members ? 'right' : (answer?.body ?? 'lost');
     });
