@@ -45,6 +45,19 @@ describe('on one connection', () => {
     expect(statusesIn(text.replaceAll('}HTTP', '}\nHTTP'))).toEqual([200, 200, 400]);
   });
 
+  it('requests that do not wait for the answers before them are begun one after the other', async () => {
+    const { state } = service.server;
+    await service.database.query('BEGIN');
+    await service.database.query('LOCK TABLE client_bans IN ACCESS EXCLUSIVE MODE');
+    const answers = sendBytes(service.url, LOGIN.repeat(20), LOGIN.replace('\r\n', '\r\nConnection: close\r\n'));
+    await vi.waitUntil(() => state.underWay > 0);
+    // Once this is answered, what came before it has been read.
+    await sendBytes(service.url, 'GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n');
+    expect(state.underWay).toBe(1);
+    await service.database.query('ROLLBACK');
+    expect(statusesIn((await answers).replaceAll('}HTTP', '}\nHTTP'))).toEqual(Array(21).fill(200));
+  });
+
   it('a client that closes its side after its last request has all its answers', async () => {
     const { hostname, port } = new URL(service.url);
     const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });

@@ -528,6 +528,14 @@ describe('the times in a token', () => {
     await refused('identity_invalid', { nbf: inSeconds(31) });
   });
 
+  it('are judged anew when the clock was set back, although the token is known', async () => {
+    const token = await tokenFor(key, 'alice', { nbf: inSeconds(3_500), exp: inSeconds(3_900) });
+    laterBy(3_600);
+    await expectSigned(app, 'alice', token);
+    laterBy(-3_600);
+    await expectRefused(login(app, 'alice'), 'identity_invalid', token);
+  });
+
   it('are not judged before the signature: a forged expired token is invalid, not expired', async () => {
     const token = await tokenFor(attackersKey, 'alice', { exp: inSeconds(-3_600) });
     await expectRefused(login(app, 'alice'), 'identity_invalid', token);

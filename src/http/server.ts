@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import {
   createServer,
-  type IncomingMessage,
+  IncomingMessage,
   type OutgoingHttpHeader,
   type OutgoingHttpHeaders,
   type RequestListener,
@@ -48,14 +48,23 @@ type Headers = OutgoingHttpHeaders | OutgoingHttpHeader[];
 export interface SignatureAnswer extends ServerResponse {
   /** Whether its request is one of those under way. */
   counts: boolean;
+  /** Whether its request waits for the one before on its connection. */
+  waits: boolean;
 }
 
 /** Node's HTTP server with limits for heads, time and connections; what its parser refuses is answered with problem details. */
 export function createSignatureServer(listener: RequestListener, settings: Settings): SignatureServer {
   /** The last answer on each connection, given or still to come. */
-  const answers = new WeakMap<Socket, ServerResponse>();
+  const answers = new WeakMap<Socket, SignatureAnswer>();
+  class Request extends IncomingMessage {
+    /** Node reads on when a request ends; not while others wait. */
+    override _read(size: number): void {
+      if (!answers.get(this.socket)?.waits) super._read(size);
+    }
+  }
   class Answer extends ServerResponse implements SignatureAnswer {
     counts = false;
+    waits = false;
 
     override writeHead(status: number, reason?: string | Headers, headers?: Headers): this {
       const { state } = server;
@@ -69,14 +78,33 @@ export function createSignatureServer(listener: RequestListener, settings: Setti
       return super.writeHead(status, reason as string, headers);
     }
   }
+  const pauseIfWaiting = (socket: Socket): void => {
+    if (answers.get(socket)?.waits) socket.pause();
+  };
   const answer: RequestListener = (request, response) => {
-    answers.set(request.socket, response);
-    listener(request, response);
+    const { socket } = request;
+    const before = answers.get(socket);
+    answers.set(socket, response as SignatureAnswer);
+    if (before === undefined || before.closed) {
+      listener(request, response);
+      return;
+    }
+    // Pipelined. Node takes thousands out of one read: begun at once, they would keep all other connections waiting.
+    (response as SignatureAnswer).waits = true;
+    // Later: Node goes on reading at the end of each request that it takes out.
+    process.nextTick(pauseIfWaiting, socket);
+    const begin = (): void => {
+      (response as SignatureAnswer).waits = false;
+      if (answers.get(socket) === response) socket.resume();
+      if (socket.writable) listener(request, response);
+    };
+    before.once('close', () => setImmediate(begin));
   };
   const sockets = new Set<Socket>();
   const server = Object.assign(
     createServer(
       {
+        IncomingMessage: Request,
         ServerResponse: Answer as unknown as typeof ServerResponse,
         maxHeaderSize: MAX_HEAD_BYTES,
         headersTimeout: RECEIVE_TIMEOUT_MS,

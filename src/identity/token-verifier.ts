@@ -75,6 +75,8 @@ export class TokenVerifier {
     if (
       cached !== undefined &&
       cached.expires + CLOCK_TOLERANCE > Date.now() / 1000 &&
+      // A clock that was set back may not have reached its "nbf".
+      cached.verifiedAt.wall <= this.clock.read().wall &&
       this.clock.elapsedSince(cached.verifiedAt) < MAX_TOKEN_AGE
     ) {
       this.counts.cached++;

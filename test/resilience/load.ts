@@ -31,11 +31,17 @@ async function ask(url: string, clientId: string): Promise<Reply> {
 
 async function judge(url: string, clientId: string): Promise<string> {
   const response = await fetch(`${url}/signature/login/1/${clientId}`);
-  const body = (await response.json()) as ProblemDetails | Answer;
-  if (response.status === 503 && response.headers.get('retry-after') === '1') return String(body.code);
-  if (clientId === BANNED) return response.status === 403 && body.code === 'client_banned' ? 'right' : 'a ban ignored';
+  return outcomeOf(clientId, response.status, response.headers.get('retry-after'), await response.text());
+}
+
+/** What an answer to a login of app 1 is, as in `Reply`. */
+export function outcomeOf(clientId: string, status: number, retryAfter: string | null, text: string): string {
+  const body = JSON.parse(text) as ProblemDetails | Answer;
+  if (status === 503 && retryAfter === '1') return String(body.code);
+  if (clientId === BANNED) return status === 403 && body.code === 'client_banned' ? 'right' : 'a ban ignored';
   const signed = body as Answer;
-  return response.ok && signed.signature === hmac(messageOf(signed), DEMO_MASTER_KEY) ? 'right' : JSON.stringify(body);
+  const isRight = signed.client_id === clientId && signed.signature === hmac(messageOf(signed), DEMO_MASTER_KEY);
+  return status === 200 && isRight ? 'right' : text;
 }
 
 export interface Figures {
