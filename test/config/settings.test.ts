@@ -32,6 +32,7 @@ describe('the settings', () => {
       migrationsDir: join(import.meta.dirname, '../../migrations'),
       sealingKeys: undefined,
       corsOrigins: '*',
+      checker: true,
       logLevel: 'info',
       production: false,
       requestTimeout: 2000,
