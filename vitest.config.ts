@@ -11,6 +11,8 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // Files share nothing that one could spoil for the next, and to load the service takes longer than many of them do.
+    isolate: false,
     projects: [
       {
         extends: true,
@@ -18,8 +20,6 @@ export default defineConfig({
           name: 'units',
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.e2e.test.ts', EMBEDDED, DOCS, FUZZ, RESILIENCE],
-          // They share nothing that one could spoil for the next, and a process for each takes longer than they do.
-          isolate: false,
         },
       },
       {

@@ -7,11 +7,7 @@ const LOGIN = '/signature/login/1/a';
 
 let service: TestService;
 
-afterEach(async () => {
-  await service.close();
-  delete process.env.TRUST_PROXY;
-  delete process.env.RATE_LIMIT_PER_ADDRESS_PER_MINUTE;
-});
+afterEach(() => service.close());
 
 const statusFor = async (forwarded: string, path = LOGIN) =>
   (await fetch(service.url + path, { headers: { 'x-forwarded-for': forwarded } })).status;

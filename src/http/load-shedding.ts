@@ -22,7 +22,7 @@ export class LoadShedding {
   private readonly timer = setInterval(() => {
     this.look();
   }, INTERVAL_MS).unref();
-  private last: { utilization: ReturnType<typeof performance.eventLoopUtilization>; answered: number; at: number };
+  private last: { utilization: ReturnType<typeof performance.eventLoopUtilization>; answered: number };
   private rate = 0;
   private looks = 0;
   /** The most requests under way. */
@@ -34,7 +34,7 @@ export class LoadShedding {
     private readonly state: ServerState,
     private readonly utilization = performance.eventLoopUtilization.bind(performance),
   ) {
-    this.last = { utilization: utilization(), answered: state.answered, at: performance.now() };
+    this.last = { utilization: utilization(), answered: state.answered };
   }
 
   /** Whether the request that has just come has to be refused. */
@@ -51,9 +51,10 @@ export class LoadShedding {
 
   private look(): void {
     const { state, last, rate } = this;
-    const now = { utilization: this.utilization(), answered: state.answered, at: performance.now() };
-    this.looks = this.utilization(now.utilization, last.utilization).utilization > BUSY ? this.looks + 1 : 0;
-    this.rate = (now.answered - last.answered) / (now.at - last.at);
+    const now = { utilization: this.utilization(), answered: state.answered };
+    const { active, idle, utilization } = this.utilization(now.utilization, last.utilization);
+    this.looks = utilization > BUSY ? this.looks + 1 : 0;
+    this.rate = (now.answered - last.answered) / (active + idle);
     this.limit = this.looks < LOOKS ? Infinity : Math.max(ALWAYS_ADMITTED, Math.max(rate, this.rate) * MAX_WAIT_MS);
     this.last = now;
     state.shedding = this.shed;

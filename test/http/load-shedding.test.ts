@@ -10,7 +10,9 @@ beforeEach(() => {
   vi.useFakeTimers();
   state = new ServerState();
   utilization = 1;
-  load = new LoadShedding(state, () => ({ idle: 0, active: 0, utilization }));
+  load = new LoadShedding(state, () => {
+    return { idle: (1 - utilization) * INTERVAL_MS, active: utilization * INTERVAL_MS, utilization };
+  });
 });
 
 afterEach(() => {

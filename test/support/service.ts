@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
-import { inject } from 'vitest';
+import { inject, vi } from 'vitest';
 import { DataSource } from 'typeorm';
 import { AppModule } from '../../src/app.module.js';
 import { SEALING_KEYS } from '../../src/apps/app-registry.js';
@@ -49,7 +49,7 @@ function keepLines(lines: string[]): LogSink {
 /** The whole service on a database of its own with the demo apps, answering real HTTP on a port of its own. */
 export async function startService(env: Record<string, string> = {}): Promise<TestService> {
   const database = await makeDatabase('migrated');
-  Object.assign(process.env, {
+  const environment = {
     DATABASE_URL: database.url,
     SECRETS_KEY: randomBytes(32).toString('base64'),
     CORS_ORIGINS: 'https://chat.example.com',
@@ -59,16 +59,18 @@ export async function startService(env: Record<string, string> = {}): Promise<Te
     MIGRATIONS_DIR: inject('registrations'),
     LOG_LEVEL: 'debug',
     ...env,
-  });
-  recordEnvironment(process.env);
+  };
+  recordEnvironment(environment);
   const logged: string[] = [];
   const clock = new TestClock();
-  const module = await Test.createTestingModule({ imports: [AppModule] })
+  const testing = Test.createTestingModule({ imports: [AppModule] })
     .overrideProvider(Clock)
     .useValue(clock)
     .overrideProvider(LogSink)
-    .useValue(keepLines(logged))
-    .compile();
+    .useValue(keepLines(logged));
+  // Settings are read as the module is compiled; no later service of this process shares them.
+  for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
+  const module = await testing.compile().finally(() => vi.unstubAllEnvs());
   const app = module.createNestApplication<NestFastifyApplication>(httpAdapter(module.get(Settings)), {
     ...APPLICATION_OPTIONS,
     bufferLogs: true,
