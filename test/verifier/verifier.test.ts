@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createSecretKey } from 'node:crypto';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -276,6 +276,27 @@ describe('a gateway that imports im-signature/verifier', () => {
       ROOT,
     );
     expect(resolved).toMatch(/\/package\.json file:.*\/spec\/mistakes\.json\n$/);
+  });
+
+  it.each(['docs/backend.md', 'docs/zh/backend.md'])('may do as %s shows', async (page) => {
+    const [, example = ''] = /^```js\n(.*?)^```$/ms.exec(readFileSync(join(ROOT, page), 'utf8')) ?? [];
+    writeFileSync(join(gateway, 'example.mjs'), example);
+    const add = {
+      ...LOGIN,
+      action: 'invite',
+      conversationId: 'c1',
+      members: ['10', '9'],
+      timestamp: String(Date.now()),
+    } as const;
+    const command = { cid: 'c1', m: ['9', '10'], t: add.timestamp, n: add.nonce, s: signatureOf(add) };
+    const twice = `
+      import { refusalOfAdd } from './example.mjs';
+      const used = new Set();
+      const redis = { set: async (key) => used.has(key) ? null : (used.add(key), 'OK') };
+      for (let i = 0; i < 2; i++) {
+        console.log(await refusalOfAdd(${JSON.stringify(LOGIN)}, ${JSON.stringify(command)}, ['${MASTER_KEY}'], redis));
+      }`;
+    expect(await node(twice, gateway)).toBe('null\nnonce_used\n');
   });
 
   it('has its types', async () => {
