@@ -12,6 +12,7 @@ const ROOMS = {
   identity: ['apps', 'config'],
   conversations: ['database'],
   signature: ['apps', 'identity', 'conversations'],
+  verifier: ['signature'],
   checker: ['apps', 'config', 'http', 'signature'],
   http: ['config'],
   operations: ['http', 'database', 'config', 'apps', 'identity', 'conversations', 'signature'],

@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Diagnosis } from '../src/checker/diagnose.js';
 import type { ProblemDetails } from '../src/problems/problem-error.js';
 import { startService, type TestService } from './support/service.js';
 import { type Answer, hmac, messageOf } from './support/signature.js';
+import { EXAMPLES } from './support/spec.js';
 
 const KEY = 'a-master-key-in-plain-sight';
 
@@ -174,9 +174,6 @@ it('is not there in production, unless CHECKER is on', async () => {
 
 it('each mistake has its words, and the examples of the specification know no other', async () => {
   const { MISTAKE_TEXTS } = await import('../src/checker/texts.js');
-  const examples = JSON.parse(readFileSync(new URL('../spec/mistakes.json', import.meta.url), 'utf8')) as {
-    mistakes: string[] | null;
-  }[];
-  const named = new Set(examples.flatMap(({ mistakes }) => mistakes ?? []));
+  const named = new Set(EXAMPLES.flatMap(({ mistakes }) => mistakes ?? []));
   expect(Object.keys(MISTAKE_TEXTS)).toEqual(expect.arrayContaining([...named]));
 });

@@ -1,33 +1,9 @@
-import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Claim, diagnose, type KnownKeys } from '../../src/checker/diagnose.js';
 import { ACTIONS, type ActionName } from '../../src/signature/actions.js';
 import { hmac } from '../support/signature.js';
-
-interface Example {
-  note: string;
-  keys: string[];
-  action: ActionName;
-  app_id: string;
-  client_id: string;
-  conversion_id?: string;
-  members?: string[];
-  timestamp: string;
-  nonce: string;
-  signature: string;
-  app_key?: string;
-  other_apps?: Record<string, string>;
-  received_at: number;
-  reason: string | null;
-  mistakes: string[] | null;
-}
-
-const messages = JSON.parse(readFileSync(new URL('../../spec/messages.json', import.meta.url), 'utf8')) as Record<
-  ActionName,
-  { message: string }
->;
-const examples = JSON.parse(readFileSync(new URL('../../spec/mistakes.json', import.meta.url), 'utf8')) as Example[];
+import { type Example, EXAMPLES, specMessage } from '../support/spec.js';
 
 function claimOf(example: Example): Claim {
   const { action, app_id, client_id, conversion_id = '', members = [], timestamp, nonce, signature } = example;
@@ -54,7 +30,7 @@ function keysOf({ keys, app_key, other_apps = {} }: Example): KnownKeys {
 }
 
 describe('the checker names the mistake of a signature', () => {
-  it.each(examples.map((example) => [example.note, example] as const))('%s', (_, example) => {
+  it.each(EXAMPLES.map((example) => [example.note, example] as const))('%s', (_, example) => {
     const { verdict, mistakes, time } = diagnose(claimOf(example), keysOf(example), example.received_at);
     const expected = example.mistakes === null ? 'unexplained' : example.mistakes.length === 0 ? 'right' : 'mistaken';
     expect([verdict, new Set(mistakes)]).toEqual([expected, new Set(example.mistakes)]);
@@ -90,15 +66,14 @@ const KEYS: KnownKeys = {
 
 /** Put together from the specification, and not from the service's own table. */
 function messageOf(claim: Omit<Claim, 'signature'>): string {
-  const parts: Record<string, string> = {
+  return specMessage(claim.action, {
     app_id: claim.appId,
     client_id: claim.clientId,
     conversion_id: claim.conversationId,
     sorted_member_ids: claim.members.toSorted().join(':'),
     timestamp: claim.timestamp,
     nonce: claim.nonce,
-  };
-  return messages[claim.action].message.replace(/\{(\w+)\}/g, (_, name: string) => parts[name] ?? '');
+  });
 }
 
 describe('for any operation,', () => {

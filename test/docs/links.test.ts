@@ -4,7 +4,7 @@ import GithubSlugger from 'github-slugger';
 import { describe, expect, it } from 'vitest';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const PAGES = ['.', 'bench', 'docs', 'docs/clients', 'docs/zh']
+const PAGES = ['.', 'bench', 'docs', 'docs/clients', 'docs/zh', 'spec']
   .flatMap((folder) => readdirSync(join(ROOT, folder)).map((name) => join(ROOT, folder, name)))
   .filter((path) => path.endsWith('.md'));
 

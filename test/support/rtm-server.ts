@@ -5,11 +5,12 @@ import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import protobuf from 'protobufjs';
 import { WebSocketServer } from 'ws';
+import { type SpecAction, specMessage } from './spec.js';
 
 /**
  * The other side of the contract: a double of the IM server, for an unmodified LeanCloud SDK to talk to.
- * It shares no code with the service: it builds each message from what came over the wire, computes the
- * HMAC with the app's master key, and refuses as the real server does when the two differ.
+ * It shares no code with the service: it builds each message from the specification and what came over the wire,
+ * computes the HMAC with the app's master key, and refuses as the real server does when the two differ.
  */
 export interface RtmServer {
   /** Both http (`GET /v1/route`) and websocket, on 127.0.0.1. */
@@ -39,20 +40,10 @@ interface SignatureFields {
   s?: string;
 }
 
-/** What an operation is signed over; `members` is joined with `:` already. */
-interface Operation {
-  app: string;
-  client: string;
-  conversation: string;
-  members: string;
-  timestamp: string;
-  nonce: string;
-}
-
 interface Rule {
   code: number;
   reason: string;
-  message: (o: Operation) => string[];
+  action: SpecAction;
 }
 
 const loginFailed = { code: 4102, reason: 'SIGNATURE_FAILED' };
@@ -60,26 +51,14 @@ const conversationFailed = { code: 4302, reason: 'CONVERSATION_SIGNATURE_FAILED'
 // The documents have the code, and no name for it.
 const blacklistFailed = { code: 4546, reason: '4546' };
 
-/** The operations that need a signature, each with its message and the error that a wrong one gets. */
+/** The operations that need a signature, each with what is signed and the error that a wrong one gets. */
 const rules: Partial<Record<string, Rule>> = {
-  'session/open': { ...loginFailed, message: (o) => [o.app, o.client, '', o.timestamp, o.nonce] },
-  'conv/start': { ...conversationFailed, message: (o) => [o.app, o.client, o.members, o.timestamp, o.nonce] },
-  'conv/add': {
-    ...conversationFailed,
-    message: (o) => [o.app, o.client, o.conversation, o.members, o.timestamp, o.nonce, 'invite'],
-  },
-  'conv/remove': {
-    ...conversationFailed,
-    message: (o) => [o.app, o.client, o.conversation, o.members, o.timestamp, o.nonce, 'kick'],
-  },
-  'blacklist/block': {
-    ...blacklistFailed,
-    message: (o) => [o.app, o.client, o.conversation, o.members, o.timestamp, o.nonce, 'conversation-block-clients'],
-  },
-  'blacklist/unblock': {
-    ...blacklistFailed,
-    message: (o) => [o.app, o.client, o.conversation, o.members, o.timestamp, o.nonce, 'conversation-unblock-clients'],
-  },
+  'session/open': { ...loginFailed, action: 'login' },
+  'conv/start': { ...conversationFailed, action: 'conversion' },
+  'conv/add': { ...conversationFailed, action: 'invite' },
+  'conv/remove': { ...conversationFailed, action: 'kick' },
+  'blacklist/block': { ...blacklistFailed, action: 'conversation-block-clients' },
+  'blacklist/unblock': { ...blacklistFailed, action: 'conversation-unblock-clients' },
 };
 
 const LONGEST_AGE_MS = 6 * 3600 * 1000;
@@ -112,12 +91,17 @@ export async function startRtmServer(options: { appId: string; masterKey: string
     if (timestamp === undefined || nonce === undefined || signature === undefined) {
       throw new Refusal(rule.code, rule.reason);
     }
-    const conversation = convMessage?.cid ?? blacklistMessage?.srcCid ?? '';
     const m = convMessage?.m ?? blacklistMessage?.toPids ?? [];
-    // The SDKs send them as the app wrote them; the order that is signed is by UTF-16 code unit.
-    const members = [...m].sort().join(':');
-    const message = rule.message({ app: appId, client, conversation, members, timestamp, nonce });
-    const expected = createHmac('sha1', masterKey).update(message.join(':')).digest('hex');
+    const message = specMessage(rule.action, {
+      app_id: appId,
+      client_id: client,
+      conversion_id: convMessage?.cid ?? blacklistMessage?.srcCid ?? '',
+      // The SDKs send them as the app wrote them; the order that is signed is by UTF-16 code unit.
+      sorted_member_ids: [...m].sort().join(':'),
+      timestamp,
+      nonce,
+    });
+    const expected = createHmac('sha1', masterKey).update(message).digest('hex');
     // Seconds until the year 5138, milliseconds since 1973.
     const signedAt = Number(timestamp) < 1e11 ? Number(timestamp) * 1000 : Number(timestamp);
     if (signature !== expected || Date.now() - signedAt > LONGEST_AGE_MS) {
