@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, inject } from 'vitest';
@@ -26,6 +26,8 @@ export interface ServiceProcess {
   descriptors(): Promise<number>;
   /** Megabytes that it has in memory now, or had at most. */
   memory(which?: 'now' | 'at most'): Promise<number>;
+  /** From here on `at most` counts anew. */
+  forgetPeak(): Promise<void>;
   /** Ends it, and expects that it has run from its start until now, and ends as it should. */
   end(): Promise<void>;
 }
@@ -60,6 +62,8 @@ export async function startProcess(env: Record<string, string> = {}, limits = 't
       const kilobytes = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(await readFile(`/proc/${pid}/status`, 'utf8'));
       return Math.round(Number(kilobytes?.[1]) / 1024);
     },
+    // proc(5), /proc/pid/clear_refs.
+    forgetPeak: () => writeFile(`/proc/${pid}/clear_refs`, '5'),
     async end() {
       expect(program.process.exitCode).toBeNull();
       expect(program.output()).not.toMatch(/unhandled/i);
