@@ -109,6 +109,8 @@ describe('POST /signature/diagnose', () => {
     ['a missing field', { ...BODY, nonce: undefined }, 'invalid_body', /"nonce" must be a string/],
     ['a field of another type', { ...BODY, members: 'a:b' }, 'invalid_body', /"members" must be an array of strings/],
     ['an unknown field', { ...BODY, sign: 'x' }, 'invalid_body', /"sign" is no field/],
+    ['a field that is no own one', `{"__proto__":null}`, 'invalid_body', /"__proto__" is no field/],
+    ['a constructor', { ...BODY, constructor: null }, 'invalid_body', /"constructor" is no field/],
     ['no app id', { ...BODY, app_id: '' }, 'invalid_app_id', /is empty/],
     ['an app that is not there', { ...BODY, app_id: 'nowhere' }, 'app_not_found', /No app/],
     ['too much', { ...BODY, nonce: 'x'.repeat(65_536) }, 'body_too_large', /65536 bytes/],

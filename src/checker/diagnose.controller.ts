@@ -26,7 +26,12 @@ export class DiagnoseController {
     if (settings.rateLimitPerMinute > 0) this.limit = new RateLimit('address', settings.rateLimitPerMinute);
   }
 
-  /** Says why a signature was refused. @throws {ProblemError} what `parseClaim` and `CheckerService` throw, and the codes below */
+  /**
+   * Says why a signature was refused.
+   *
+   * @throws {ProblemError} `route_not_found`, `rate_limited`, `body_too_large`, `invalid_body`, `invalid_app_id`, `app_not_found`,
+   *   `app_disabled`, `unavailable`
+   */
   @Post()
   @HttpCode(200)
   @Header('Content-Type', 'application/json; charset=utf-8')
@@ -48,7 +53,7 @@ async function readText(request: IncomingMessage): Promise<string> {
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    // What is left of it is read, and dropped: the answer then reaches a client that is still sending.
+    // The rest is read, and dropped: the answer then reaches a client that is still sending.
     if (bytes <= MAX_BODY_BYTES) chunks.push(chunk);
   }
   if (bytes > MAX_BODY_BYTES) {

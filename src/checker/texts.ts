@@ -21,7 +21,7 @@ export const MISTAKE_TEXTS: Readonly<Record<MistakeCode, string>> = {
   timestamp_unit:
     'The timestamp that was signed is in another unit than the one that was sent: send it as signed, digit by digit.',
   timestamp_fraction:
-    'The timestamp has a fraction, which no SDK can send: ask the service with ?format=sdk, and pass the number on as it is.',
+    'The timestamp has a fraction, which the protocol of the SDKs cuts off: ask the service with ?format=sdk, and pass the number on as it is.',
   timestamp_text: 'The timestamp is not a whole number written in digits.',
   nonce_order:
     'The timestamp and the nonce were signed in the wrong order: the timestamp comes first, and only for "query" the nonce.',

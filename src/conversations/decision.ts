@@ -139,7 +139,7 @@ function missingPermission(operation: Operation, facts: Facts): Permission | und
   return missing && PERMISSIONS[missing];
 }
 
-/** Whether the decision depends on the conversation. What is always allowed is refused only where the app requires registration. */
+/** Whether the decision depends on the conversation. Leaving, and blocking for oneself, are refused only where the app requires registration. */
 export function needsRules(operation: Operation, membership: Membership): boolean {
   if (membership === 'off') return false;
   return requiredPermissions(operation).some((permission) => permission !== 'always' || membership === 'required');

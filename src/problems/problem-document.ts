@@ -13,6 +13,10 @@ import {
 import { REQUEST_ID_PATTERN } from './request-id.js';
 
 export const PROBLEM_CODES = Object.keys(PROBLEMS) as ProblemCode[];
+/** Of the one path that takes a body: the checker's, which is not in the API document. */
+const CODES_OF_BODIES: readonly ProblemCode[] = ['invalid_body', 'body_too_large'];
+/** Those that an operation of the API document can meet. */
+export const DOCUMENTED_CODES = PROBLEM_CODES.filter((code) => !CODES_OF_BODIES.includes(code));
 
 const REQUEST_ID = { type: 'string', pattern: REQUEST_ID_PATTERN } as const;
 const REQUEST_ID_EXAMPLE = 'e4d14788-d9d5-4335-9ac0-5f81f2a27664';

@@ -13,7 +13,7 @@ import {
 } from '@nestjs/swagger';
 import { REFUSALS } from '../conversations/decision.js';
 import {
-  PROBLEM_CODES,
+  DOCUMENTED_CODES,
   ProblemDocument,
   problemResponses,
   REQUEST_ID_HEADER,
@@ -28,18 +28,11 @@ const MEMBER = {
   required: ['client_id', 'invite', 'kick'],
   properties: { client_id: PARAMETERS.client_id, invite: DECISION, kick: DECISION },
 };
-const NOT_HERE: readonly string[] = [
-  ...REFUSALS,
-  'members_not_sorted',
-  'members_required',
-  'invalid_format',
-  'invalid_body',
-  'body_too_large',
-];
+const NOT_HERE: readonly string[] = [...REFUSALS, 'members_not_sorted', 'members_required', 'invalid_format'];
 
 /** The page of `/permissions` in the API document. */
 export function PermissionsDocument(): MethodDecorator {
-  const codes = PROBLEM_CODES.filter((code) => !NOT_HERE.includes(code));
+  const codes = DOCUMENTED_CODES.filter((code) => !NOT_HERE.includes(code));
   return applyDecorators(
     ApiExtraModels(ProblemDocument),
     ApiSecurity({}),
@@ -85,8 +78,7 @@ export function PermissionsDocument(): MethodDecorator {
       },
     }),
     ...problemResponses(codes, (asked) => {
-      const path = `/permissions/${IDS.map((id) => asked[id] ?? PARAMETERS[id].example).join('/')}`;
-      return path;
+      return `/permissions/${IDS.map((id) => asked[id] ?? PARAMETERS[id].example).join('/')}`;
     }).map((response) => ApiResponse(response)),
   );
 }

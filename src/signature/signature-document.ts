@@ -15,7 +15,7 @@ import {
 import { possibleRefusals } from '../conversations/decision.js';
 import { ID_PATTERN, MAX_ID_LENGTH } from '../problems/ids.js';
 import {
-  PROBLEM_CODES,
+  DOCUMENTED_CODES,
   ProblemDocument,
   problemResponses,
   REQUEST_ID_HEADER,
@@ -116,9 +116,6 @@ function possibleProblems(name: ActionName, ids: readonly Parameter[]): ProblemC
     members_not_sorted: withMembers,
     members_required: members === 'at least one',
     too_many_members: withMembers,
-    // Those of the checker.
-    invalid_body: false,
-    body_too_large: false,
     ...possibleRefusals({
       action: name,
       appId: 'app',
@@ -127,7 +124,7 @@ function possibleProblems(name: ActionName, ids: readonly Parameter[]): ProblemC
       members: withMembers ? ['other'] : [],
     }),
   };
-  return PROBLEM_CODES.filter((code) => ofSome[code] ?? true);
+  return DOCUMENTED_CODES.filter((code) => ofSome[code] ?? true);
 }
 
 /** The documented answer, with an example that the key of the demo apps signs. */

@@ -3,21 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type Claim, diagnose, type KnownKeys } from '../../src/checker/diagnose.js';
 import { ACTIONS, type ActionName } from '../../src/signature/actions.js';
 import { hmac } from '../support/signature.js';
-import { type Example, EXAMPLES, specMessage } from '../support/spec.js';
-
-function claimOf(example: Example): Claim {
-  const { action, app_id, client_id, conversion_id = '', members = [], timestamp, nonce, signature } = example;
-  return {
-    action,
-    appId: app_id,
-    clientId: client_id,
-    conversationId: conversion_id,
-    members,
-    timestamp,
-    nonce,
-    signature,
-  };
-}
+import { type Example, EXAMPLES, operationOf, specMessage } from '../support/spec.js';
 
 function keysOf({ keys, app_key, other_apps = {} }: Example): KnownKeys {
   const [master, ...others] = keys.map((key) => Buffer.from(key)).reverse();
@@ -31,7 +17,7 @@ function keysOf({ keys, app_key, other_apps = {} }: Example): KnownKeys {
 
 describe('the checker names the mistake of a signature', () => {
   it.each(EXAMPLES.map((example) => [example.note, example] as const))('%s', (_, example) => {
-    const { verdict, mistakes, time } = diagnose(claimOf(example), keysOf(example), example.received_at);
+    const { verdict, mistakes, time } = diagnose(operationOf(example), keysOf(example), example.received_at);
     const expected = example.mistakes === null ? 'unexplained' : example.mistakes.length === 0 ? 'right' : 'mistaken';
     expect([verdict, new Set(mistakes)]).toEqual([expected, new Set(example.mistakes)]);
     if (example.reason === 'expired') expect(time).toBe('too old');

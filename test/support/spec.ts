@@ -36,6 +36,21 @@ export interface Example extends Signed {
 export const VECTORS = vectors as Vector[];
 export const EXAMPLES = mistakes as Example[];
 
+/** An example or a vector by the names of `src`. */
+export function operationOf(signed: Omit<Signed, 'note'> & { readonly members?: readonly string[] }) {
+  const { action, app_id, client_id, conversion_id = '', members = [], timestamp, nonce, signature } = signed;
+  return {
+    action,
+    appId: app_id,
+    clientId: client_id,
+    conversationId: conversion_id,
+    members,
+    timestamp,
+    nonce,
+    signature,
+  };
+}
+
 /** The message that the specification tells for an action. */
 export function specMessage(action: SpecAction, parts: Readonly<Record<string, string | number>>): string {
   return MESSAGES[action].message.replace(/\{(\w+)\}/g, (_, name: string) => String(parts[name] ?? ''));

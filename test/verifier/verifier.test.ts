@@ -8,26 +8,10 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ACTIONS, type ActionName, sign } from '../../src/signature/actions.js';
 import { firstUseRefusalOf, refusalOf, type SignedOperation } from '../../src/verifier/verifier.js';
-import { type Example, EXAMPLES, VECTORS } from '../support/spec.js';
+import { EXAMPLES, operationOf, VECTORS } from '../support/spec.js';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const HOUR = 3_600_000;
-
-type Wire = Omit<Example, 'note' | 'keys' | 'received_at' | 'reason' | 'mistakes'>;
-
-function operationOf({ app_id, client_id, conversion_id, ...rest }: Wire): SignedOperation {
-  const { action, members, timestamp, nonce, signature } = rest;
-  return {
-    action,
-    appId: app_id,
-    clientId: client_id,
-    conversationId: conversion_id,
-    members,
-    timestamp,
-    nonce,
-    signature,
-  };
-}
 
 describe('the verifier says of each example in the specification what it has to', () => {
   it.each(EXAMPLES.map((example) => [example.note, example.action, example] as const))('%s: %s', (_, __, example) => {
