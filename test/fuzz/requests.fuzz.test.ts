@@ -217,8 +217,10 @@ function check(answer: Answer, asked: Meaning | undefined): void {
     if (meant !== fields) throw new Error(`asked ${meant}, answered ${fields}`);
   }
   const { timestamp, nonce } = answer;
-  const [before = '', after = ''] = message.split(new RegExp(`${timestamp}:${nonce}|${nonce}:${timestamp}`));
-  const signed = `${before}|${after}`;
+  // Which of the two comes first is part of the message: "query" signs the nonce before the timestamp.
+  const signed = message
+    .replace(`:${timestamp}:${nonce}`, ':timestamp:nonce')
+    .replace(`:${nonce}:${timestamp}`, ':nonce:timestamp');
   const known = askedFor.get(signed);
   if (known !== undefined && known !== fields) throw new Error(`${known} and ${fields}: ${signed}`);
   if (askedFor.size < 200_000) askedFor.set(signed, fields);
