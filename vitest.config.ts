@@ -1,9 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
-const EMBEDDED = 'test/database/embedded-postgres.test.ts';
+const SYSTEM = ['test/process/**/*.test.ts', 'test/browser/**/*.test.ts', 'test/examples/**/*.test.ts'];
 const DOCS = 'test/**/*.docs.test.ts';
 const FUZZ = 'test/**/*.fuzz.test.ts';
 const RESILIENCE = 'test/resilience/**/*.test.ts';
+const WITH_POSTGRES = ['test/support/postgres.setup.ts', 'test/support/redaction.setup.ts'];
 
 export default defineConfig({
   test: {
@@ -19,17 +20,11 @@ export default defineConfig({
         test: {
           name: 'units',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/**/*.e2e.test.ts', EMBEDDED, DOCS, FUZZ, RESILIENCE],
+          exclude: ['test/**/*.e2e.test.ts', ...SYSTEM, DOCS, FUZZ, RESILIENCE],
         },
       },
-      {
-        extends: true,
-        test: {
-          name: 'e2e',
-          include: ['test/**/*.e2e.test.ts', EMBEDDED],
-          globalSetup: ['test/support/postgres.setup.ts', 'test/support/redaction.setup.ts'],
-        },
-      },
+      { extends: true, test: { name: 'e2e', include: ['test/**/*.e2e.test.ts'], globalSetup: WITH_POSTGRES } },
+      { extends: true, test: { name: 'system', include: SYSTEM, globalSetup: WITH_POSTGRES } },
       { extends: true, test: { name: 'docs', include: [DOCS] } },
       { extends: true, test: { name: 'fuzz', include: [FUZZ], globalSetup: ['test/support/postgres.setup.ts'] } },
       {

@@ -3,8 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { mkdir, readdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { makeDatabase, type TestDatabase } from './support/database.js';
-import { eachInItsFolder, READY } from './support/start.js';
+import { makeDatabase, type TestDatabase } from '../support/database.js';
+import { eachInItsFolder, READY } from '../support/start.js';
 
 const SECRETS_KEY = randomBytes(32).toString('base64');
 let database: TestDatabase;

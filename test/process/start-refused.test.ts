@@ -2,10 +2,10 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
-import { makeDatabase, type TestDatabase } from './support/database.js';
-import { administer, databaseUrl } from './support/postgres.setup.js';
-import { eachInItsFolder, READY, stop } from './support/start.js';
-import { proxyTo, type TcpProxy } from './support/tcp-proxy.js';
+import { makeDatabase, type TestDatabase } from '../support/database.js';
+import { administer, databaseUrl } from '../support/postgres.setup.js';
+import { eachInItsFolder, READY, stop } from '../support/start.js';
+import { proxyTo, type TcpProxy } from '../support/tcp-proxy.js';
 
 const SECRETS_KEY = randomBytes(32).toString('base64');
 let database: TestDatabase;

@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest';
-import { makeDemoApps } from '../src/demo.js';
-import { parseSecretsKey } from '../src/config/secrets-key.js';
-import { adminOptions, connect } from '../src/database/data-source.js';
-import type { EmbeddedPostgres } from '../src/database/embedded/embedded-postgres.js';
-import type { ProblemDetails } from '../src/problems/problem-error.js';
-import { built } from './support/built.js';
-import { type Program, run } from './support/program.js';
-import { proxyTo, type TcpProxy } from './support/tcp-proxy.js';
+import { makeDemoApps } from '../../src/demo.js';
+import { parseSecretsKey } from '../../src/config/secrets-key.js';
+import { adminOptions, connect } from '../../src/database/data-source.js';
+import type { EmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.js';
+import type { ProblemDetails } from '../../src/problems/problem-error.js';
+import { built } from '../support/built.js';
+import { type Program, run } from '../support/program.js';
+import { proxyTo, type TcpProxy } from '../support/tcp-proxy.js';
 
 const SECRETS_KEY = Buffer.alloc(32, 7).toString('base64');
 
@@ -25,10 +25,10 @@ let service: Program;
 let url: string;
 
 beforeAll(async () => {
-  const { holdEmbeddedPostgres } = await built<typeof import('../src/database/embedded/embedded-postgres.js')>(
+  const { holdEmbeddedPostgres } = await built<typeof import('../../src/database/embedded/embedded-postgres.js')>(
     'src/database/embedded/embedded-postgres.js',
   );
-  const { migrate } = await built<typeof import('../src/database/migrate.js')>('src/database/migrate.js');
+  const { migrate } = await built<typeof import('../../src/database/migrate.js')>('src/database/migrate.js');
   folder = await mkdtemp(join(tmpdir(), 'im-signature-standby-'));
   // As root, PostgreSQL runs under another account, which has to reach its data.
   await chmod(folder, 0o755);

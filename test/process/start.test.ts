@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
-import { masterKeyPurpose, seal } from '../src/apps/sealing.js';
-import { parseSecretsKey } from '../src/config/secrets-key.js';
-import { DIST } from './support/built.js';
-import { makeDatabase, type TestDatabase } from './support/database.js';
-import { type Program, run, runProgram } from './support/program.js';
-import { type Answer, hmac, messageOf } from './support/signature.js';
-import { CLI, eachInItsFolder, MAIN, READY, stop } from './support/start.js';
+import { masterKeyPurpose, seal } from '../../src/apps/sealing.js';
+import { parseSecretsKey } from '../../src/config/secrets-key.js';
+import { DIST } from '../support/built.js';
+import { makeDatabase, type TestDatabase } from '../support/database.js';
+import { type Program, run, runProgram } from '../support/program.js';
+import { type Answer, hmac, messageOf } from '../support/signature.js';
+import { CLI, eachInItsFolder, MAIN, READY, stop } from '../support/start.js';
 
 /** Far longer than it takes. */
 const EVENTUALLY = { timeout: 30_000 };

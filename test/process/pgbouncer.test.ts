@@ -5,15 +5,15 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { masterKeyPurpose, seal } from '../src/apps/sealing.js';
-import { parseSecretsKey } from '../src/config/secrets-key.js';
-import { built } from './support/built.js';
-import { makeDatabase, type TestDatabase } from './support/database.js';
-import { freePort } from './support/free-port.js';
-import { run } from './support/program.js';
-import { type Answer, hmac, messageOf } from './support/signature.js';
+import { masterKeyPurpose, seal } from '../../src/apps/sealing.js';
+import { parseSecretsKey } from '../../src/config/secrets-key.js';
+import { built } from '../support/built.js';
+import { makeDatabase, type TestDatabase } from '../support/database.js';
+import { freePort } from '../support/free-port.js';
+import { run } from '../support/program.js';
+import { type Answer, hmac, messageOf } from '../support/signature.js';
 
-const { migrate } = await built<typeof import('../src/database/migrate.js')>('src/database/migrate.js');
+const { migrate } = await built<typeof import('../../src/database/migrate.js')>('src/database/migrate.js');
 const isInstalled = spawnSync('pgbouncer', ['--version']).status === 0;
 if (!isInstalled) process.stdout.write('pgbouncer is not installed: its tests are skipped\n');
 

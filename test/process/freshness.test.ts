@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { masterKeyPurpose, seal } from '../src/apps/sealing.js';
-import { parseSecretsKey } from '../src/config/secrets-key.js';
-import type { ProblemDetails } from '../src/problems/problem-error.js';
-import { makeDatabase, type TestDatabase } from './support/database.js';
-import { type Program, run } from './support/program.js';
-import { type Answer, hmac, messageOf } from './support/signature.js';
+import { masterKeyPurpose, seal } from '../../src/apps/sealing.js';
+import { parseSecretsKey } from '../../src/config/secrets-key.js';
+import type { ProblemDetails } from '../../src/problems/problem-error.js';
+import { makeDatabase, type TestDatabase } from '../support/database.js';
+import { type Program, run } from '../support/program.js';
+import { type Answer, hmac, messageOf } from '../support/signature.js';
 
 /** Changes of each kind. */
 const COUNT = 300;

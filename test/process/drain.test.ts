@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { masterKeyPurpose, seal } from '../src/apps/sealing.js';
-import { parseSecretsKey } from '../src/config/secrets-key.js';
-import { makeDatabase, type TestDatabase } from './support/database.js';
-import { type Program, run } from './support/program.js';
+import { masterKeyPurpose, seal } from '../../src/apps/sealing.js';
+import { parseSecretsKey } from '../../src/config/secrets-key.js';
+import { makeDatabase, type TestDatabase } from '../support/database.js';
+import { type Program, run } from '../support/program.js';
 
 const SECRETS_KEY = randomBytes(32).toString('base64');
 const LOGIN = '/signature/login/shop/alice';

@@ -7,11 +7,11 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { DEMO_MASTER_KEY } from '../src/demo.js';
-import { DIST } from './support/built.js';
-import { type Program, run } from './support/program.js';
-import { type Answer, hmac, messageOf } from './support/signature.js';
-import { CLI, eachInItsFolder, MAIN, newFolder, READY, stop } from './support/start.js';
+import { DEMO_MASTER_KEY } from '../../src/demo.js';
+import { DIST } from '../support/built.js';
+import { type Program, run } from '../support/program.js';
+import { type Answer, hmac, messageOf } from '../support/signature.js';
+import { CLI, eachInItsFolder, MAIN, newFolder, READY, stop } from '../support/start.js';
 
 /** Far longer than it takes. */
 const EVENTUALLY = { timeout: 30_000 };
