@@ -3,7 +3,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { gzipSync } from 'node:zlib';
+import { createGzip } from 'node:zlib';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, type JWTHeaderParameters, SignJWT } from 'jose';
 import { recordSecret } from './recorded.js';
 
@@ -87,6 +87,11 @@ export function text(body: string): IssuerAnswer {
   };
 }
 
+function* padded(keys: string): Generator<string> {
+  yield keys;
+  for (let i = 0; i < 100; i++) yield ' '.repeat(1_000_000);
+}
+
 export const answers = {
   nothing: () => undefined,
   /** The head and half of the body, and then nothing. */
@@ -101,16 +106,13 @@ export const answers = {
   },
   /** The keys, and 100 MB of the white space that JSON allows: nothing is wrong with it but the size. */
   hundredMegabytes: (response, keys) => {
-    const padded = function* () {
-      yield keys;
-      for (let i = 0; i < 100; i++) yield ' '.repeat(1_000_000);
-    };
     // The client hangs up, as it should.
-    pipeline(Readable.from(padded()), response).catch(() => undefined);
+    pipeline(Readable.from(padded(keys)), response).catch(() => undefined);
   },
   /** The same in some 100 kB, which unpack to it. */
   hundredMegabytesZipped: (response, keys) => {
-    response.setHeader('content-encoding', 'gzip').end(gzipSync(keys + ' '.repeat(100_000_000)));
+    response.setHeader('content-encoding', 'gzip');
+    pipeline(Readable.from(padded(keys)), createGzip(), response).catch(() => undefined);
   },
 } satisfies Record<string, IssuerAnswer>;
 
