@@ -22,6 +22,9 @@ const MAX_CLOCK_DIFFERENCE = 5_000;
 /** The most apps, or migrations, that the log names for one reason. */
 const MAX_NAMED = 10;
 
+/** Connections that may wait to be accepted. Of more, the system drops what they send, and the clients send it again seconds later. */
+const BACKLOG = 4_096;
+
 /** The service has to end within this time after its last answer: one that hangs is killed by whoever told it to end. */
 const CLOSE_TIMEOUT_MS = 5_000;
 /** A Ctrl-C reaches the service under `npm start` twice, by the terminal and by npm; within this time it is one. */
@@ -59,7 +62,7 @@ export async function startService(settings: Settings, ready: () => void): Promi
 
   const unknown = await unknownMigrations(await server.url(), settings.migrationsDir);
 
-  await app.listen(settings.port, settings.host);
+  await app.listen({ port: Number(settings.port), host: settings.host, backlog: BACKLOG });
   endOnSignals(app, settings, logger);
   ready();
   const url = await app.getUrl();

@@ -17,6 +17,7 @@ import { measured } from './table.js';
 const ANY_ANSWER = 10_000;
 const RECOVERY = 10_000;
 vi.setConfig({ testTimeout: 300_000 });
+const LOGIN = '/signature/login/1/';
 
 let service: ServiceProcess | undefined;
 
@@ -187,3 +188,62 @@ function hs256(sub: string): string {
   const signed = `${HEADER}.${encode({ sub, exp: EXPIRES })}`;
   return `${signed}.${createHmac('sha256', TOKEN_SECRET).update(signed).digest('base64url')}`;
 }
+
+describe('three times the load that it can carry', () => {
+  it('what is answered is answered in time, the rest is 503 at once', async (context) => {
+    const { url } = await start();
+    const free: RawConnection[] = [];
+    const times: Record<string, number[]> = {};
+    let underWay = 0;
+    const askOnce = async (): Promise<void> => {
+      underWay++;
+      // Not all at the beginning: one that sends nothing for 10 s is closed.
+      const connection = free.pop() ?? (await RawConnection.open(url));
+      const at = performance.now();
+      const answer = await connection.ask(`${LOGIN}a`);
+      const retryAfter = /^retry-after: (\d+)/im.exec(answer?.head ?? '')?.[1] ?? null;
+      const outcome = outcomeOf('a', answer?.status ?? 0, retryAfter, answer?.body ?? '{}');
+      (times[outcome] ??= []).push(performance.now() - at);
+      free.push(connection);
+      underWay--;
+    };
+    // What it carries: clients that ask one after the other keep it busy.
+    const until = performance.now() + 3_000;
+    const keepBusy = async (): Promise<void> => {
+      while (performance.now() < until) await askOnce();
+    };
+    await Promise.all(Array.from({ length: 64 }, keepBusy));
+    const carries = (times.right?.length ?? 0) / 3;
+    expect(Object.keys(times)).toEqual(['right']);
+    times.right = [];
+    // More than the service may keep waiting: those of 200 ms, or 500.
+    const most = Math.max(1_000, carries * 0.6);
+    // Then requests come by the clock, whether answers do or not, as far as so many connections can carry them.
+    const asked: Promise<void>[] = [];
+    const began = performance.now();
+    for (let elapsed = 0; elapsed < 6_000; elapsed = performance.now() - began) {
+      for (let due = (3 * carries * elapsed) / 1_000 - asked.length; due > 0 && underWay < most; due--) {
+        asked.push(askOnce());
+      }
+      await sleep(1);
+    }
+    await Promise.all(asked);
+    const { right = [], unavailable = [], ...wrong } = times;
+    const over = performance.now();
+    await askOnce();
+    const well = secondsText(performance.now() - over);
+    const p = (values: number[], share: number): number =>
+      values.sort((a, b) => a - b)[Math.floor(values.length * share)] ?? 0;
+    const percentiles = (values: number[]): string =>
+      `p50 ${secondsText(p(values, 0.5))}, p99 ${secondsText(p(values, 0.99))}`;
+    measured(
+      context,
+      `carries ${carries.toFixed(0)}/s; of ${(asked.length / 6).toFixed(0)}/s ${(right.length / 6).toFixed(0)}/s right ` +
+        `(${percentiles(right)}), ${unavailable.length} refused (${percentiles(unavailable)}); well ${well} after it`,
+    );
+    expect(wrong).toEqual({});
+    expect(p(right, 0.99)).toBeLessThan(ANY_ANSWER);
+    expect(p(unavailable, 0.99)).toBeLessThan(ANY_ANSWER);
+    for (const { socket } of free) socket.destroy();
+  });
+});
