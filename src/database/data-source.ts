@@ -1,8 +1,9 @@
-import { Client, type ClientConfig } from 'pg';
+import { Client, type ClientConfig, type QueryConfig } from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions.js';
 
 const CONNECT_TIMEOUT_MS = 2_000;
+const FIRST_ANSWER_TIMEOUT_MS = 10_000;
 /** PostgreSQL cancels a look-up after this time: below the second after which its result is too old. */
 const STATEMENT_TIMEOUT_MS = 800;
 
@@ -44,9 +45,25 @@ export const LIFT_LIMITS = `SELECT set_config(name, '0', true) FROM pg_settings 
 /** A server that does not know an option; PgBouncer and RDS Proxy, which take no options (unless PgBouncer is told to ignore them). */
 const OPTIONS_REFUSED = ['42704', '08P01', '0A000'];
 
-/** pg reads times in the style ISO only, and a role may have another. PgBouncer, which refuses options, keeps what a client sets. */
-function setDateStyle(client: Client, done: (error?: Error) => void): void {
-  client.query('SET datestyle = ISO', done);
+/**
+ * pg reads times in the style ISO only, and a role may have another. PgBouncer, which refuses options, keeps what a client sets. It lets
+ * a client wait for minutes while others, such as another connection of the same command, have all that its pool holds.
+ */
+const FIRST_QUERY: QueryConfig & { query_timeout: number } = {
+  text: 'SET datestyle = ISO',
+  query_timeout: FIRST_ANSWER_TIMEOUT_MS,
+};
+const NO_FIRST_ANSWER =
+  `a connection got no answer within ${FIRST_ANSWER_TIMEOUT_MS / 1000} s. A command takes two at a time: ` +
+  'let the pooler hold more (PgBouncer: default_pool_size), or connect to PostgreSQL directly';
+
+async function begin(client: Client): Promise<void> {
+  try {
+    await client.query(FIRST_QUERY);
+  } catch (error) {
+    if ((error as Error).message !== 'Query read timeout') throw error;
+    throw new Error(NO_FIRST_ANSWER, { cause: error });
+  }
 }
 
 /** For the commands of administrators. */
@@ -61,7 +78,14 @@ export function adminOptions(url: string) {
     logger: 'debug',
     applicationName: 'im-signature-admin',
     connectTimeoutMS: CONNECT_TIMEOUT_MS,
-    extra: { Client: ResilientClient, verify: setDateStyle },
+    extra: {
+      Client: ResilientClient,
+      verify(client: Client, done: (error?: Error) => void) {
+        begin(client).then(() => {
+          done();
+        }, done);
+      },
+    },
   } as const satisfies DataSourceOptions;
 }
 
@@ -127,6 +151,7 @@ export async function withOwnConnection<T>(url: string, work: (client: Client) =
   });
   await client.connect();
   try {
+    await begin(client);
     return await work(client);
   } finally {
     await client.end();

@@ -139,5 +139,15 @@ describe.runIf(isInstalled)(
         await database.query(`ALTER DATABASE ${name} RESET datestyle`);
       },
     );
+
+    it('a pool of one connection, of which a command takes two, is one line and no wait for minutes', async () => {
+      const bouncer = await pool({ pool_mode: 'transaction', default_pool_size: '1' });
+      const command = run('src/cli/main.js', { DATABASE_URL: bouncer.url, SECRETS_KEY }, ['migrate']);
+      expect(await command.ends()).toBe(1);
+      expect(command.output()).toMatch(
+        /^im-signature: cannot migrate the database: .* \(PgBouncer: default_pool_size\),.*\n$/,
+      );
+      await bouncer.end();
+    });
   },
 );
