@@ -99,7 +99,9 @@ function readEnvFile(file: string): NodeJS.Dict<string> {
     throw new SettingsError([`${file}: it cannot be read (${(error as NodeJS.ErrnoException).code ?? ''})`]);
   }
   if (!isUtf8(bytes)) throw new SettingsError([`${file}: it is not UTF-8`]);
-  const text = new TextDecoder().decode(bytes).replace(/\r\n?/g, '\n');
+  const lines = new TextDecoder().decode(bytes).replace(/\r\n?/g, '\n');
+  // Node 20 takes a comment that is indented, and blanks on a line of their own, for the beginning of the next name.
+  const text = lines.replace(/^[ \t]+(?=#|$)/gm, '');
   const variables = parseEnv(text);
   const misread = misreadLine(text, variables);
   if (misread === undefined) return variables;

@@ -22,6 +22,10 @@ const complete = () => `DATABASE_URL=${database.url}\nSECRETS_KEY=${SECRETS_KEY}
 it.each([
   ['a byte order mark', (text: string) => `\ufeff${text}`],
   ['the line breaks of a classic Mac', (text: string) => text.replaceAll('\n', '\r')],
+  [
+    'indented comments and blank lines',
+    (text: string) => `  # one's\n \t\n${text.replaceAll('\n', '\n\t# a = b\n  \n')}`,
+  ],
 ])('a .env with %s counts from its first line on', async (_, write) => {
   writeFileSync(join(folder(), '.env'), write(complete()));
   const service = startHere({});
