@@ -258,6 +258,12 @@ describe('a command that cannot do what it should', () => {
     ['a key with a space at its end', REGISTER, 'key \n', /an invisible character \(U\+0020\); take it out$/],
     ['a key with a control character', REGISTER, 'a\tb\n', /an invisible character \(U\+0009\); take it out$/],
     ['a key that is not UTF-8', REGISTER, Buffer.from([0x61, 0xff]), /the master key is not UTF-8;/],
+    [
+      'an HMAC secret that is bytes',
+      [...REGISTER.slice(0, -1), 'jwt', '--algorithms', 'HS256', '--hmac-secret'],
+      Buffer.from([0x61, 0x0a, 0xff]),
+      /the master key or the HMAC secret is not UTF-8; .* --hmac-secret-encoding base64$/,
+    ],
     ['a client that is banned', ['sign', 'login', '--app-id', 'there', '--client-id', 'banned'], '', /client_banned/],
     [
       'an app without a key',
@@ -333,16 +339,20 @@ describe('registrations that are written', () => {
   afterEach(tearDown);
 
   it.each([
-    ['does not parse', 'export class', /1999999999999-broken\.mjs cannot be loaded: /],
+    [
+      'does not parse',
+      'export class',
+      /1999999999999-broken\.mjs cannot be loaded: .*; mend it, or put it back from git$/,
+    ],
     [
       'exports no class',
       'export const a = 1;',
-      /it must export one class with up and down, whose name ends with 1999999999999$/,
+      /it must export one class with up and down, whose name ends with 1999999999999;/,
     ],
     [
       'has the time of another file',
       'export class A1999999999998 { up() {} down() {} }',
-      /whose name ends with 1999999999999$/,
+      /whose name ends with 1999999999999;/,
     ],
     ['cannot be reverted', 'export class A1999999999999 { up() {} }', /it must export one class with up and down/],
     [

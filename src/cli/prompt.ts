@@ -65,7 +65,10 @@ function decode(bytes: Buffer, names: readonly string[]): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
-    throw new Error(`the ${names.join(' or the ')} is not UTF-8; pipe it in that encoding`, { cause: error });
+    const remedy = names.includes('HMAC secret')
+      ? 'pipe it in that encoding, or a secret that is bytes as base64 with --hmac-secret-encoding base64'
+      : 'pipe it in that encoding';
+    throw new Error(`the ${names.join(' or the ')} is not UTF-8; ${remedy}`, { cause: error });
   }
 }
 

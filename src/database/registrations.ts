@@ -153,7 +153,7 @@ export async function loadRegistrations(folder: string): Promise<(new () => Migr
       classes.push(migration);
     } catch (error) {
       const [reason] = (error as Error).message.split('\n', 1);
-      throw new Error(`${path} cannot be loaded: ${reason}`, { cause: error });
+      throw new Error(`${path} cannot be loaded: ${reason}; mend it, or put it back from git`, { cause: error });
     }
   }
   return classes;
