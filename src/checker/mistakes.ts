@@ -1,5 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
-import { ACTIONS, type ActionName, type MessageParts } from '../signature/actions.js';
+import { type Action, ACTIONS, type ActionName, type MessageParts } from '../signature/actions.js';
 import type { Claim, KnownKeys } from './diagnose.js';
 
 /** What would be signed, and how; a mistake makes other drafts of it. */
@@ -39,15 +39,23 @@ const WORDS = [
   'su',
   ...NAMES,
 ];
+/** Chinese has its own order, and many sort "9" before "10". */
+const COLLATORS = [
+  new Intl.Collator('en'),
+  new Intl.Collator('en', { numeric: true }),
+  new Intl.Collator('zh'),
+  new Intl.Collator('zh', { numeric: true }),
+];
 const SEPARATORS = [',', ', ', ';', '|', ' ', '', '-', '_'];
 
 export const MISTAKES = {
   another_action: (draft) =>
-    NAMES.filter((name) => draft.conversationId !== '' || !ACTIONS[name].conversation).map((name) => ({
-      ...draft,
-      action: name,
-      message: ACTIONS[name].message,
-    })),
+    NAMES.filter((name) => {
+      const { conversation, members, named }: Action = ACTIONS[name];
+      if (conversation && draft.conversationId === '') return false;
+      // Such a message is likelier that of the action itself, without its members and with another word.
+      return !(named && members === 'none' && draft.members.length > 0);
+    }).map((name) => ({ ...draft, action: name, message: ACTIONS[name].message })),
   action_word: (draft) => {
     const { named } = ACTIONS[draft.action];
     const bare = (parts: MessageParts) =>
@@ -57,6 +65,7 @@ export const MISTAKES = {
       message: (parts) => bare(parts) + (word === '' ? '' : `:${word}`),
     }));
   },
+  members_repeated: (draft) => [{ ...draft, members: [...new Set(draft.members)] }],
   own_id: (draft) => {
     const others = draft.members.filter((id) => id !== draft.clientId);
     return [
@@ -66,22 +75,22 @@ export const MISTAKES = {
   },
   members_order: (draft, { members }) => {
     // Those that are sent, and among them those of the draft: the own id may have been left out, or added.
-    const sent = [
-      ...members.filter((id) => draft.members.includes(id)),
-      ...draft.members.filter((id) => !members.includes(id)),
-    ];
-    const collator = new Intl.Collator('en');
+    const [signed, wired] = [new Set(draft.members), new Set(members)];
+    const kept = members.filter((id) => signed.has(id));
+    const added = draft.members.filter((id) => !wired.has(id));
+    const sent = [...kept, ...added];
     const numeric = (a: string, b: string) => Number(a) - Number(b) || (a < b ? -1 : 1);
     const byCodePoint = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
+    const ignoringCase = (a: string, b: string) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1);
     return [
       sent,
-      sent.toSorted(numeric),
-      sent.toSorted((a, b) => collator.compare(a, b)),
-      sent.toSorted(byCodePoint),
+      [...added, ...kept],
+      ...[numeric, ...COLLATORS.map((collator) => collator.compare), byCodePoint, ignoringCase].map((by) =>
+        sent.toSorted(by),
+      ),
       draft.members.toReversed(),
     ].map((list) => ({ ...draft, members: list }));
   },
-  members_repeated: (draft) => [{ ...draft, members: [...new Set(draft.members)] }],
   members_separator: (draft) => [
     ...(draft.members.length < 2 ? [] : SEPARATORS.map((separator) => ({ ...draft, separator }))),
     { ...draft, members: [JSON.stringify(draft.members)] },
@@ -89,7 +98,7 @@ export const MISTAKES = {
   members_missing: (draft) => [{ ...draft, members: [] }],
   timestamp_unit: (draft) => otherUnits(draft.timestamp).map((timestamp) => ({ ...draft, timestamp })),
   timestamp_fraction: (draft) => otherFractions(draft.timestamp).map((timestamp) => ({ ...draft, timestamp })),
-  timestamp_text: (draft) => [{ ...draft, timestamp: draft.timestamp.trim() }],
+  timestamp_text: (draft) => [{ ...draft, timestamp: draft.timestamp.replace(/[^\d.]/g, '') }],
   nonce_order: (draft) => [
     { ...draft, message: (parts) => draft.message({ ...parts, timestamp: parts.nonce, nonce: parts.timestamp }) },
   ],
@@ -98,7 +107,11 @@ export const MISTAKES = {
       draft.nonce.trim(),
       draft.nonce.replaceAll('+', ' '),
       draft.nonce.replaceAll(' ', '+'),
-      draft.nonce.replace(/=+$/, ''),
+      // Base64 ends with "=", and some encoders add a line break.
+      draft.nonce.replace(/={1,2}$/, ''),
+      `${draft.nonce}=`,
+      `${draft.nonce}==`,
+      `${draft.nonce}\n`,
       encodeURIComponent(draft.nonce),
       draft.nonce.toLowerCase(),
     ].map((nonce) => ({ ...draft, nonce })),
@@ -124,7 +137,7 @@ export const MISTAKES = {
 
 /** Those that need no HMAC to be seen. */
 type SeenMistake = 'signature_missing' | 'signature_form' | 'hash';
-export type MistakeCode = keyof typeof MISTAKES | (typeof ALONE)[number][0] | SeenMistake;
+export type MistakeCode = keyof typeof MISTAKES | (typeof MANY)[number][0] | SeenMistake;
 
 const ID_TEXTS: readonly ((id: string) => string)[] = [
   encodeURIComponent,
@@ -174,13 +187,13 @@ function otherFractions(timestamp: string): string[] {
   return [seconds, milliseconds, `${seconds}.${fraction.padEnd(6, '0')}`, `${seconds}.${fraction.slice(0, 6)}`];
 }
 
-/** Those that lead to so many drafts that they are not tried with a second one. */
-export const ALONE = [
+/** Those that lead to many drafts: with a second one `another_app` is tried last, and `lostDigits` never. */
+export const MANY = [
   ['another_app', otherApps],
   ['timestamp_unit', lostDigits],
 ] as const satisfies [string, Mistake][];
 
-function otherApps(draft: Draft, _: Claim, keys: KnownKeys): Draft[] {
+export function otherApps(draft: Draft, _: Claim, keys: KnownKeys): Draft[] {
   return keys.otherApps.flatMap(({ appId, master }) => [
     { ...draft, appId, key: master },
     { ...draft, key: master },

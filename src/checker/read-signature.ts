@@ -9,7 +9,7 @@ const HASHES: Readonly<Record<number, string>> = {
   64: 'sha512',
 };
 /** What programs make of a value that is not there. */
-const ABSENT = /^\s*(?:undefined|null|nil|none|nan|\(null\)|\[object \w+\])?\s*$/i;
+const ABSENT = /^(?:undefined|null|nil|none|nan|\(null\)|\[object \w+\])?$/i;
 
 export interface Hmac {
   readonly bytes: Buffer;
@@ -25,8 +25,9 @@ export interface ReadSignature {
 
 /** Reads a signature in any form that it may have been written in: 40 digits of lower-case hex are right. */
 export function readSignature(text: string): ReadSignature {
-  if (ABSENT.test(text)) return { mistakes: ['signature_missing'] };
-  const bare = text.trim().replace(/^"(.*)"$/, '$1');
+  const trimmed = text.trim();
+  if (ABSENT.test(trimmed)) return { mistakes: ['signature_missing'] };
+  const bare = trimmed.replace(/^"(.*)"$/, '$1');
   const isHex = /^(?:[0-9a-f]{2})+$/i.test(bare);
   const bytes = Buffer.from(bare, isHex ? 'hex' : 'base64');
   const hash = HASHES[bytes.length];

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Claim, diagnose, type KnownKeys } from '../../src/checker/diagnose.js';
+import type { MistakeCode } from '../../src/checker/mistakes.js';
 import { ACTIONS, type ActionName } from '../../src/signature/actions.js';
 import { hmac } from '../support/signature.js';
 import { type Example, EXAMPLES, operationOf, specMessage } from '../support/spec.js';
@@ -99,6 +100,76 @@ describe('for any operation,', () => {
       { numRuns: 20 },
     );
   });
+});
+
+describe('an invite of bob, 10, 9, 阿明 and Zoë is explained where', () => {
+  const sent = {
+    action: 'invite',
+    appId: '1',
+    clientId: 'alice',
+    conversationId: 'c',
+    members: ['bob', '10', '9', '阿明', 'Zoë'],
+    timestamp: '1450166986392',
+    nonce: 'cdXsciFc',
+  } as const;
+  const RIGHT = '10:9:Zoë:bob:阿明';
+  const invite = (members: string, { app = '1', time = '1450166986392', nonce = 'cdXsciFc', word = ':invite' } = {}) =>
+    `${app}:alice:c:${members}:${time}:${nonce}${word}`;
+
+  it.each<[string, Partial<Claim>, string, MistakeCode[]]>([
+    ['numbers go before letters, and 9 before 10', {}, invite('9:10:bob:Zoë:阿明'), ['members_order']],
+    ['Chinese goes first, as in the order of Chinese', {}, invite('10:9:阿明:bob:Zoë'), ['members_order']],
+    ['so does Chinese, after numbers in their order', {}, invite('9:10:阿明:bob:Zoë'), ['members_order']],
+    ['case is ignored', { members: ['b', 'A', 'C', '~'] }, invite('A:b:C:~'), ['members_order']],
+    ['the own id was put before those sent', {}, invite('alice:bob:10:9:阿明:Zoë'), ['own_id', 'members_order']],
+    ['the own id was put after them', {}, invite('bob:10:9:阿明:Zoë:alice'), ['own_id', 'members_order']],
+    [
+      'the own id is sent twice, and was signed once',
+      { members: ['alice', 'alice'] },
+      invite('alice'),
+      ['members_repeated'],
+    ],
+    ['the timestamp was sent in quotes', { timestamp: '"1450166986392"' }, invite(RIGHT), ['timestamp_text']],
+    ['the nonce lost the end of its base64', { nonce: 'q+0Zw' }, invite(RIGHT, { nonce: 'q+0Zw==' }), ['nonce_text']],
+    ['the nonce was signed with a line break', {}, invite(RIGHT, { nonce: 'cdXsciFc\n' }), ['nonce_text']],
+    [
+      'the members were left out, with another word',
+      {},
+      invite('', { word: ':add' }),
+      ['action_word', 'members_missing'],
+    ],
+    [
+      'the own id was left out, to join as the documents say, with another word',
+      { members: ['alice'] },
+      invite('', { word: ':join' }),
+      ['action_word', 'own_id'],
+    ],
+    [
+      'it was for another app, with another word',
+      {},
+      invite(RIGHT, { app: 'other', word: ':add' }),
+      ['another_app', 'action_word'],
+    ],
+  ])('%s', (_, change, message, mistakes) => {
+    const claim = { ...sent, ...change, signature: hmac(message, 'a-master-key') };
+    expect(diagnose(claim, KEYS, 1450166990000)).toMatchObject({ verdict: 'mistaken', mistakes });
+  });
+
+  it('another app signed it with its own key of another app, in another order', () => {
+    const message = invite('bob:10:9:阿明:Zoë', { app: 'other' });
+    const { mistakes } = diagnose({ ...sent, signature: hmac(message, 'key-of-another-app') }, KEYS, 0);
+    expect(mistakes).toEqual(['another_app', 'members_order']);
+  });
+});
+
+it.each([
+  ['a signature of blanks', { signature: `${' '.repeat(300_000)}x` }],
+  ['a nonce of what ends a base64 text', { nonce: `${'='.repeat(300_000)}x` }],
+  ['a timestamp of blanks', { timestamp: `${' '.repeat(300_000)}x` }],
+])('%s takes no longer than it is long', (_, change) => {
+  const signed = { timestamp: '1450166986392', nonce: 'cdXsciFc', signature: '00'.repeat(20), ...change };
+  const claim = { action: 'login', appId: '1', clientId: 'a', conversationId: '', members: [], ...signed } as const;
+  expect(diagnose(claim, KEYS, 0).verdict).not.toBe('right');
 });
 
 it('500 members are looked at within the bounds, and the work ends', () => {
