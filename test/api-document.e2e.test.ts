@@ -75,6 +75,8 @@ beforeAll(async () => {
      VALUES ('ruled', 'private', 'invited', 'member', NULL), ('ruled', 'full', 'anyone', 'anyone', 1)`,
   );
   await service.database.query(`INSERT INTO conversation_members VALUES ('ruled', 'full', 'zoe')`);
+  await service.database.query(`UPDATE apps SET membership = 'where-registered' WHERE app_id = '3'`);
+  await service.database.query(`INSERT INTO conversations (app_id, conversation_id) VALUES ('3', 'private')`);
 });
 
 afterAll(async () => {
@@ -269,6 +271,8 @@ describe('each example of a refusal', () => {
     identity_invalid: () => tokenFor(secretKey(`not ${SECRET}`), 'alice'),
     identity_expired: () => tokenFor(secretKey(SECRET), 'alice', { exp: inSeconds(-3600) }),
     identity_mismatch: () => tokenFor(secretKey(SECRET), 'bob'),
+    // Only the client itself is told which rule it was.
+    not_permitted: () => tokenFor(secretKey(SECRET), 'alice'),
   };
   const requests = (code: ProblemCode): { query?: string; init?: RequestInit } => {
     const { asked = {} }: Problem['example'] = PROBLEMS[code].example;
@@ -302,6 +306,16 @@ describe('each example of a refusal', () => {
     // Two answer what fetch does not send.
     const others: readonly ProblemCode[] = ['unavailable', 'request_timeout', 'expectation_failed', 'rate_limited'];
     expect(await expectExamples((code) => !others.includes(code))).toBeGreaterThan(operations.length * 14);
+  });
+
+  it.each([
+    ['invite', 'invite_rule'],
+    ['join', 'join_rule'],
+    ['kick', 'kick_rule'],
+    ['query', undefined],
+  ])('of not_permitted for %s has the rule %s', (id, rule) => {
+    const { responses } = operations.find(({ operation }) => operation.operationId === id)?.operation ?? {};
+    expect(responses?.['403']?.content['application/problem+json']?.examples.not_permitted?.value.rule).toBe(rule);
   });
 
   it('is what the service answers while it cannot read its tables', async () => {

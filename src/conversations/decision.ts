@@ -187,6 +187,11 @@ export function possibleRefusals(operation: Operation): Readonly<Record<Refusal,
   };
 }
 
+/** What a caller with a token is told whom no rule of a conversation lets do this: for the API document. */
+export function exampleOfNotPermitted(operation: Operation): Permission {
+  return PERMISSIONS[requiredPermissions(operation)[0] ?? 'always'];
+}
+
 /**
  * @param isCallerProven whether a token proves who asks: such a caller is told which rule refused.
  * @throws {ProblemError} with the decision as its code, unless the operation is allowed.

@@ -63,14 +63,17 @@ export class ProblemDocument implements ProblemDetails {
  * A documented response for each status of the codes, with an example for each code.
  *
  * @param pathOf the path of an operation with these parameters in place of the usual ones.
+ * @param notPermitted what the example of `not_permitted` says.
  */
 export function problemResponses(
   codes: readonly ProblemCode[],
   pathOf: (asked: Readonly<Record<string, string>>) => string,
+  notPermitted: { readonly rule?: Rule; readonly refusal?: string } = {},
 ): ApiResponseOptions[] {
   const exampleOf = (code: ProblemCode) => {
     const { example }: Problem = PROBLEMS[code];
-    const problem = new ProblemError(code, example.detail);
+    const { refusal = example.detail, rule } = code === 'not_permitted' ? notPermitted : {};
+    const problem = new ProblemError(code, refusal, { rule });
     return { value: problemDetails(problem, pathOf(example.asked ?? {}), REQUEST_ID_EXAMPLE) };
   };
   return Array.from(new Set(codes.map((code) => PROBLEMS[code].status)), (status) => {

@@ -109,7 +109,7 @@ export const PROBLEMS = {
     title: 'The rules of the conversation do not permit this',
     example: {
       detail: 'The rules of the conversation do not let the client do this.',
-      asked: { app_id: 'ruled', conversion_id: 'private' },
+      asked: { app_id: '3', conversion_id: 'private' },
     },
   },
   conversation_unknown: {

@@ -12,7 +12,7 @@ import {
   ApiSecurity,
   ApiTags,
 } from '@nestjs/swagger';
-import { possibleRefusals } from '../conversations/decision.js';
+import { exampleOfNotPermitted, type Operation, possibleRefusals } from '../conversations/decision.js';
 import { ID_PATTERN, MAX_ID_LENGTH } from '../problems/ids.js';
 import {
   DOCUMENTED_CODES,
@@ -83,9 +83,11 @@ export function SignatureDocument(
     }),
     ApiHeader(REQUEST_ID_HEADER),
     ApiOkResponse(answer(name, ids)),
-    ...problemResponses(possibleProblems(name, ids), (asked) => {
-      return `/signature/${name}/${ids.map((id) => asked[id] ?? PARAMETERS[id].example).join('/')}`;
-    }).map((response) => ApiResponse(response)),
+    ...problemResponses(
+      possibleProblems(name, ids),
+      (asked) => `/signature/${name}/${ids.map((id) => asked[id] ?? PARAMETERS[id].example).join('/')}`,
+      exampleOfNotPermitted(operationOf(name, ids)),
+    ).map((response) => ApiResponse(response)),
   );
 }
 
@@ -116,15 +118,15 @@ function possibleProblems(name: ActionName, ids: readonly Parameter[]): ProblemC
     members_not_sorted: withMembers,
     members_required: members === 'at least one',
     too_many_members: withMembers,
-    ...possibleRefusals({
-      action: name,
-      appId: 'app',
-      clientId: 'client',
-      conversationId: 'conversation',
-      members: withMembers ? ['other'] : [],
-    }),
+    ...possibleRefusals(operationOf(name, ids)),
   };
   return DOCUMENTED_CODES.filter((code) => ofSome[code] ?? true);
+}
+
+/** What the path asks for, of another client where it has members. */
+function operationOf(action: ActionName, ids: readonly Parameter[]): Operation {
+  const members = ids.includes('sorted_member_ids') ? ['other'] : [];
+  return { action, appId: 'app', clientId: 'client', conversationId: 'conversation', members };
 }
 
 /** The documented answer, with an example that the key of the demo apps signs. */
