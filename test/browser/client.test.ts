@@ -11,7 +11,10 @@ import { startService, type TestService } from '../support/service.js';
 
 const EXAMPLE = resolve(import.meta.dirname, '../../examples/browser');
 
-describe.runIf(hasBrowser)('the example page in Chromium', () => {
+describe.runIf(hasBrowser).each([
+  ['4.3.1', 'leancloud-realtime'],
+  ['5.0.0-rc.8', 'leancloud-realtime-5'],
+])('the example page in Chromium, with leancloud-realtime %s', (_, sdk) => {
   let folder: string;
   let page: PreviewServer;
   let address: string;
@@ -21,7 +24,12 @@ describe.runIf(hasBrowser)('the example page in Chromium', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'im-signature-example-'));
-    const options = { root: EXAMPLE, logLevel: 'error', build: { outDir: folder, emptyOutDir: true } } as const;
+    const options = {
+      root: EXAMPLE,
+      logLevel: 'error',
+      build: { outDir: folder, emptyOutDir: true },
+      resolve: { alias: { 'leancloud-realtime': sdk } },
+    } as const;
     await build(options);
     const port = await freePort();
     page = await preview({ ...options, preview: { host: 'localhost', port, strictPort: true } });

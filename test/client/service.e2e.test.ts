@@ -152,5 +152,8 @@ describe('client.can', () => {
     expect(await codeOf(clientOf('alice', staleToken).can('join', 'vip'))).toBe('identity_expired');
     expect(await codeOf(clientOf('alice').can('kick', 'vip'))).toBe('members_required');
     expect(await codeOf(clientOf('alice').can('join', '..'))).toBe('invalid_conversion_id');
+    for (const question of ['add', 'members', '__proto__']) {
+      expect(await codeOf(clientOf('alice').can(question as 'join', 'vip'))).toBe('unknown_action');
+    }
   });
 });

@@ -136,6 +136,16 @@ describe('asking again', () => {
     expect(requests).toHaveLength(1);
   });
 
+  it.each(['', 'soon', '0', '-1', 'Thu, 01 Jan 1970 00:00:00 GMT'])(
+    'takes a Retry-After of "%s" for none',
+    async (time) => {
+      const { login, requests } = await start([refused(503, 'unavailable', { 'retry-after': time }), SIGNED]);
+      expect(await login()).toEqual(SIGNATURE);
+      const [first, second] = requests.map(({ at }) => at);
+      expect((second ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(249);
+    },
+  );
+
   it('ends after the retries that are allowed, with the last failure', async () => {
     const { login, requests } = await start([cutOff, refused(503, 'unavailable')], { retries: 1 });
     expect(await refusalOf(login())).toMatchObject({ code: 'unavailable', status: 503 });
@@ -155,8 +165,11 @@ describe('asking again', () => {
     expect((second ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(1000);
   });
 
-  it('is not waited for beyond the time that is left', async () => {
-    const { login, requests } = await start([refused(429, 'rate_limited', { 'retry-after': '3600' })]);
+  it.each([
+    ['in seconds', '3600'],
+    ['as a date', new Date(Date.now() + 3_600_000).toUTCString()],
+  ])('is not waited for beyond the time that is left: Retry-After %s', async (_, time) => {
+    const { login, requests } = await start([refused(429, 'rate_limited', { 'retry-after': time })]);
     expect(await refusalOf(login())).toMatchObject({ code: 'rate_limited', status: 429 });
     expect(requests).toHaveLength(1);
   });

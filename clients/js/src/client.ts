@@ -1,4 +1,4 @@
-import { encodeId } from './operation.js';
+import { encodeId, unknownAction } from './operation.js';
 import { SignatureError } from './signature-error.js';
 import { asker, type SignerOptions } from './signer.js';
 
@@ -31,7 +31,10 @@ export function createClient(options: SignerOptions & { readonly clientId: strin
       ];
       const query = named === undefined ? '' : `?members=${encodeId(what, 'member', named)}`;
       const url = `${options.baseUrl.replace(/\/+$/, '')}/permissions/${ids.join('/')}${query}`;
-      return (await ask(what, url))[question] === 'allowed';
+      const said = (await ask(what, url))[question];
+      // Misspelt, in JavaScript: `false` would hide a button for ever.
+      if (typeof said !== 'string') throw unknownAction(question);
+      return said === 'allowed';
     },
   };
 }

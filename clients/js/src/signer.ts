@@ -29,7 +29,7 @@ export interface Signature {
   nonce: string;
 }
 
-/** `pause` in milliseconds, 0 if the answer names none; absent where asking again is of no use. */
+/** `pause` in milliseconds, not above 0 if the answer names none; absent where asking again is of no use. */
 interface Refusal {
   readonly error: SignatureError;
   readonly pause?: number;
@@ -119,7 +119,9 @@ export function asker<T>(
           ? errorOf(code, String(detail), status, request_id as string)
           : errorOf('unexpected_answer', `An answer with status ${status} that is not the service's.`, status);
       if (status !== 429 && status !== 503) return { error };
-      return { error, pause: Number(response.headers.get('retry-after')) * 1000 || 0 };
+      const after = response.headers.get('retry-after') ?? '';
+      // Seconds, or a date, which some proxies give.
+      return { error, pause: Number(after) * 1000 || Date.parse(after) - Date.now() };
     };
 
     try {
@@ -136,7 +138,7 @@ export function asker<T>(
         }
         if (pause === undefined || retry >= retries) throw error;
         // Longer by chance, so that those who were refused together do not come back together.
-        const wait = (pause || FIRST_PAUSE_MS * 2 ** retry) * (1 + Math.random() / 4);
+        const wait = (pause > 0 ? pause : FIRST_PAUSE_MS * 2 ** retry) * (1 + Math.random() / 4);
         if (wait >= left()) throw error;
         retry++;
         await within(new Promise<void>((resolve) => setTimeout(resolve, wait)));
