@@ -38,7 +38,9 @@ class ResilientClient extends Client {
 
 /** What a command does may take long, whatever limits a role has; PostgreSQL 17 has the last of them. */
 const LIMITS = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout'];
-const ADMIN_SESSIONS = [LIMITS, LIMITS.slice(0, -1)].map((names) => names.map((name) => `-c ${name}=0`).join(' '));
+export const ADMIN_SESSIONS = [LIMITS, LIMITS.slice(0, -1)].map((names) =>
+  names.map((name) => `-c ${name}=0`).join(' '),
+);
 /** For a transaction on a connection that may be a pooler's. */
 export const LIFT_LIMITS = `SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN ('${LIMITS.join("', '")}')`;
 

@@ -1,6 +1,15 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { type DataSource, MigrationExecutor, type MigrationInterface } from 'typeorm';
-import { adminOptions, connect } from './data-source.js';
+import { ADMIN_SESSIONS, adminOptions, connect } from './data-source.js';
 import { loadRegistrations } from './registrations.js';
+
+/**
+ * Milliseconds that a migration waits for a lock. The look-ups of its table wait behind it, and PostgreSQL cancels them after 800; so
+ * behind a backup or an import, it gives way and tries again.
+ */
+const LOCK_TIMEOUT = 300;
+const LOCK_PAUSE = 2_000;
+const LOCK_NOT_AVAILABLE = '55P03';
 
 /** "im-signa" in ASCII: any number does, as long as all processes that migrate take the same. */
 const ADVISORY_LOCK = '7596778120156769889';
@@ -17,15 +26,19 @@ const NOT_IN_BUILD = 'applied, not in this build';
 
 /**
  * Applies the pending migrations of the schema and of the registrations in `folder`, each in a transaction. Of processes that
- * start together, one applies them. @returns the names of the applied ones, in order. @throws {Error} that names the one which fails.
+ * start together, one applies them.
+ *
+ * @param waits is told, once, that a lock is waited for.
+ * @returns the names of the applied ones, in order.
+ * @throws {Error} that names the one which fails.
  */
-export async function migrate(url: string, folder: string): Promise<string[]> {
+export async function migrate(url: string, folder: string, waits = (): void => undefined): Promise<string[]> {
   return withMigrations(url, folder, (dataSource) =>
     withMigrationLock(dataSource, async () => {
       await requireAccess(dataSource, true);
       const before = await pendingIn(dataSource);
       try {
-        await applyPending(dataSource);
+        await execute(dataSource, (executor) => executor.executePendingMigrations(), waits);
         return before;
       } catch (error) {
         const after = await pendingIn(dataSource);
@@ -36,13 +49,27 @@ export async function migrate(url: string, folder: string): Promise<string[]> {
   );
 }
 
-async function applyPending(dataSource: DataSource): Promise<void> {
+/** Runs `work`, each migration in a transaction, again and again while another transaction holds a lock that it needs. */
+async function execute(
+  dataSource: DataSource,
+  work: (executor: MigrationExecutor) => Promise<unknown>,
+  waits: () => void,
+): Promise<void> {
   // Given one, it is released also where TypeORM fails before the first migration, and leaves the pool a connection.
   const runner = dataSource.createQueryRunner();
   try {
-    const executor = new MigrationExecutor(dataSource, runner);
-    executor.transaction = 'each';
-    await executor.executePendingMigrations();
+    for (let attempt = 1; ; attempt++) {
+      const executor = new MigrationExecutor(dataSource, runner);
+      executor.transaction = 'each';
+      try {
+        await work(executor);
+        return;
+      } catch (error) {
+        if ((error as { code?: string }).code !== LOCK_NOT_AVAILABLE) throw error;
+        if (attempt === 1) waits();
+        await delay(LOCK_PAUSE);
+      }
+    }
   } finally {
     await runner.release();
   }
@@ -92,9 +119,15 @@ async function lastIn(dataSource: DataSource): Promise<string | undefined> {
  * Reverts the migration that was applied last.
  *
  * @param expected its name; where meanwhile another is the last, nothing is reverted.
+ * @param waits is told, once, that a lock is waited for.
  * @returns its name; undefined when none is applied.
  */
-export async function revertLast(url: string, folder: string, expected?: string): Promise<string | undefined> {
+export async function revertLast(
+  url: string,
+  folder: string,
+  expected?: string,
+  waits = (): void => undefined,
+): Promise<string | undefined> {
   return withMigrations(url, folder, (dataSource) =>
     withMigrationLock(dataSource, async () => {
       const last = await lastIn(dataSource);
@@ -103,7 +136,7 @@ export async function revertLast(url: string, folder: string, expected?: string)
       }
       if (last === undefined) return undefined;
       try {
-        await dataSource.undoLastMigration({ transaction: 'each' });
+        await execute(dataSource, (executor) => executor.undoLastMigration(), waits);
       } catch (error) {
         throw failure(last, error, 'nothing is reverted');
       }
@@ -191,6 +224,8 @@ export async function withMigrationLock<T>(dataSource: DataSource, work: () => P
   const lock = dataSource.createQueryRunner();
   try {
     await lock.startTransaction();
+    // Another process may migrate for long.
+    await lock.query('SET LOCAL lock_timeout = 0');
     await lock.query('SELECT pg_advisory_xact_lock($1)', [ADVISORY_LOCK]);
     return await work();
   } finally {
@@ -230,11 +265,15 @@ async function withMigrations<T>(
   work: (source: DataSource, registrations: Registrations) => Promise<T>,
 ): Promise<T> {
   const registrations = await loadRegistrations(folder);
-  const dataSource = await connect({
-    ...adminOptions(url),
-    migrationsTableName: MIGRATIONS_TABLE,
-    migrations: [`${import.meta.dirname}/../../migrations/*.js`, ...registrations],
-  });
+  const dataSource = await connect(
+    {
+      ...adminOptions(url),
+      migrationsTableName: MIGRATIONS_TABLE,
+      migrations: [`${import.meta.dirname}/../../migrations/*.js`, ...registrations],
+    },
+    // Of two values for an option, PostgreSQL takes the last.
+    ADMIN_SESSIONS.map((session) => `${session} -c lock_timeout=${LOCK_TIMEOUT}`),
+  );
   try {
     return await work(dataSource, registrations);
   } finally {

@@ -1,8 +1,11 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Client } from 'pg';
 import { expect, inject, it } from 'vitest';
 import { adminOptions, connect } from '../../src/database/data-source.js';
 import { withMigrationLock } from '../../src/database/migrate.js';
+import { makeAdmin } from '../support/admin.js';
 import { built } from '../support/built.js';
 import { makeDatabase } from '../support/database.js';
 
@@ -82,5 +85,42 @@ it('a role that does not see the schema, or not every row, is told so, and not t
 
   await database.query(`DROP OWNED BY ${role}`);
   await database.query(`DROP ROLE ${role}`);
+  await database.drop();
+});
+
+it('behind a backup that holds a lock, migrate waits and says so, while requests find their rows, and goes on after it', async () => {
+  const database = await makeDatabase('migrated');
+  const admin = await makeAdmin({ DATABASE_URL: database.url });
+  const [backup, service] = [1, 2].map(() => new Client({ connectionString: database.url })) as [Client, Client];
+  await Promise.all([backup.connect(), service.connect()]);
+  await writeFile(
+    join(admin.migrations, '1999999999999-note.mjs'),
+    `export class Note1999999999999 {
+      async up(queryRunner) { await queryRunner.query('ALTER TABLE client_bans ADD COLUMN note text'); }
+      async down(queryRunner) { await queryRunner.query('ALTER TABLE client_bans DROP COLUMN note'); }
+    }`,
+  );
+  const migrating = async (args: readonly string[], says: string) => {
+    // As pg_dump does, for as long as it takes.
+    await backup.query('BEGIN; LOCK TABLE client_bans IN ACCESS SHARE MODE');
+    const migration = admin.start(args, {
+      DATABASE_URL: database.url,
+      SECRETS_KEY: `k:${randomBytes(32).toString('base64')}`,
+    });
+    // The time limit of the service's look-ups.
+    await service.query('SET statement_timeout = 800');
+    do await service.query('SELECT FROM client_bans');
+    while (!migration.output().includes('holds a lock that is needed'));
+    await service.query('SELECT FROM client_bans');
+    await backup.query('COMMIT');
+    expect(await migration.ends()).toBe(0);
+    expect(migration.output()).toContain(says);
+  };
+
+  await migrating(['migrate'], 'applied Note1999999999999');
+  await migrating(['migrate', '--revert', 'Note1999999999999'], 'reverted Note1999999999999');
+
+  await Promise.all([backup.end(), service.end()]);
+  await admin.remove();
   await database.drop();
 });

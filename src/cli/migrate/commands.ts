@@ -45,7 +45,7 @@ async function run(io: Io, options: MigrateOptions): Promise<void> {
     } else if (options.dryRun) {
       await printEach(io, folder, 'would apply', await pendingMigrations(url, folder));
     } else {
-      const applied = await migrate(url, folder);
+      const applied = await migrate(url, folder, tellWaiting(io));
       await printEach(io, folder, 'applied', applied);
       await connectAdmin(url, settings, async (admin) => {
         const { isAbout } = await import('../../database/registrations.js');
@@ -55,6 +55,13 @@ async function run(io: Io, options: MigrateOptions): Promise<void> {
       });
     }
   });
+}
+
+/** Tells people that a lock is waited for. */
+function tellWaiting(io: Io): () => void {
+  return () => {
+    io.printWarning('another transaction, such as a backup, holds a lock that is needed; tried again every 2 s');
+  };
 }
 
 async function printEach(io: Io, folder: string, verb: string, names: readonly string[]): Promise<void> {
@@ -75,7 +82,7 @@ async function revert(io: Io, url: string, folder: string, { revert, yes }: Migr
   if (revert === true && !yes && !(await confirm(io, `Revert ${last.name}, the one that was applied last?`))) {
     throw new Error('cancelled; nothing was reverted');
   }
-  await revertLast(url, folder, last.name);
+  await revertLast(url, folder, last.name, tellWaiting(io));
   io.printSuccess(`reverted ${last.name}`);
 }
 
