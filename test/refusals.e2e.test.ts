@@ -214,6 +214,12 @@ describe('a request is refused with its code', () => {
 
   it('headers without end', async () => {
     await refusedRaw('/signature/login/1/a', 'uri_too_long', { headers: [`X: ${'b'.repeat(300_000)}`] });
+    // With Host and Connection.
+    for (const count of [999, 50_000, 500_000]) {
+      await refusedRaw('/signature/login/1/a', 'uri_too_long', { headers: Array<string>(count).fill('a:b') });
+    }
+    const most = { headers: Array<string>(998).fill('a:b') };
+    expect(await rawRequest(service.url, '/signature/login/1/a', most)).toMatchObject({ status: 200 });
   });
 
   it('a path that does not decode, readable for a page in a browser', async () => {

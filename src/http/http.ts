@@ -14,7 +14,9 @@ import { securityHeaders } from './security-headers.js';
 import { ServerState } from './server-state.js';
 import {
   createSignatureServer,
+  headTooLarge,
   MAX_HEAD_BYTES,
+  MAX_HEADERS,
   MAX_URL_BYTES,
   serverOf,
   type SignatureAnswer,
@@ -135,6 +137,8 @@ function refusalOf(
     return new ProblemError('uri_too_long', `The URL may have at most ${MAX_URL_BYTES} bytes.`);
   }
   if (decodable === UNDECODABLE) return undecodable();
+  // Names and values in turn.
+  if (rawHeaders.length > 2 * MAX_HEADERS) return headTooLarge();
   // RFC 9112, section 3.2. Node keeps the first line of several, a proxy may have gone by the last.
   const hosts = countHosts(rawHeaders);
   if (hosts > 1 || (hosts === 0 && httpVersionMinor > 0)) {

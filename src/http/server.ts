@@ -19,8 +19,10 @@ import { ServerState } from './server-state.js';
 
 /** 500 member ids of 64 ASCII characters, with the rest of the path, fit (docs/design.md, "Contract"). */
 export const MAX_URL_BYTES = 64 * 1024;
-/** The request line and all headers together; Node's default of 16 KiB would cut a long member list. */
+/** The URL, and the names and values of all headers, together; Node's default of 16 KiB would cut a long member list. */
 export const MAX_HEAD_BYTES = 2 * MAX_URL_BYTES;
+/** Node 20 drops further ones, and would answer by what is left. */
+export const MAX_HEADERS = 1_000;
 /** Milliseconds within which a request has to have come, from the opening of its connection or its own first byte. */
 const RECEIVE_TIMEOUT_MS = 10_000;
 /** How often Node looks for requests that have not. */
@@ -121,6 +123,7 @@ export function createSignatureServer(listener: RequestListener, settings: Setti
   );
   // A client that does not read its answer.
   server.timeout = settings.requestTimeout + RECEIVE_TIMEOUT_MS;
+  server.maxHeadersCount = MAX_HEADERS;
   server.maxConnections = maxConnections(settings.databasePoolSize);
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
@@ -207,7 +210,7 @@ function refuse(server: Server, problem: ProblemError, socket: Socket, url = '',
 function problemOf(code: string | undefined): ProblemError {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
-      return new ProblemError('uri_too_long', `URL and headers exceed ${MAX_HEAD_BYTES} bytes together.`);
+      return headTooLarge();
     case 'HPE_INVALID_URL':
       return undecodable();
     case 'ERR_HTTP_REQUEST_TIMEOUT':
@@ -215,6 +218,11 @@ function problemOf(code: string | undefined): ProblemError {
     default:
       return new ProblemError('malformed_url', 'This is not a well-formed HTTP request.');
   }
+}
+
+export function headTooLarge(): ProblemError {
+  const limits = `${MAX_HEAD_BYTES} bytes together, or ${MAX_HEADERS} headers`;
+  return new ProblemError('uri_too_long', `URL and headers exceed ${limits}.`);
 }
 
 export function undecodable(): ProblemError {

@@ -196,14 +196,15 @@ describe('bombs of headers and URLs', () => {
     const withToken = `GET /signature/login/3/a HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer `;
     const bombs = [
       { bytes: `${login}X: ${'x'.repeat(100 * KIB)}\r\n\r\n`, expects: ok('a') },
-      { bytes: `${login}${lines(5_000, 'X: y')}\r\n`, expects: ok('a') },
+      { bytes: `${login}${lines(900, 'X: y')}\r\n`, expects: ok('a') },
+      { bytes: `${login}${lines(5_000, 'X: y')}\r\n`, expects: problem(414, 'uri_too_long') },
       { bytes: `${login}X: ${'x'.repeat(200 * KIB)}\r\n\r\n`, expects: problem(414, 'uri_too_long') },
       { bytes: `${login}${lines(20_000, 'X: 0123456789')}\r\n`, expects: problem(414, 'uri_too_long') },
       { bytes: `${login}${lines(500_000, `X: ${'x'.repeat(20)}`)}`, expects: problem(414, 'uri_too_long') },
-      { bytes: `${login}${lines(1_000, 'Host: a')}\r\n`, expects: problem(400, 'malformed_url') },
+      { bytes: `${login}${lines(900, 'Host: a')}\r\n`, expects: problem(400, 'malformed_url') },
       { bytes: `${withToken}${'x'.repeat(100 * KIB)}\r\n\r\n`, expects: problem(401, 'identity_invalid') },
       {
-        bytes: `${withToken}x\r\n${lines(1_000, 'Authorization: Bearer x')}\r\n`,
+        bytes: `${withToken}x\r\n${lines(900, 'Authorization: Bearer x')}\r\n`,
         expects: problem(401, 'identity_invalid'),
       },
       {
