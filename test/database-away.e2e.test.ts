@@ -1,6 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import type { ProblemDetails } from '../src/problems/problem-error.js';
 import { makeDatabase, type TestDatabase } from './support/database.js';
+import { administer } from './support/postgres.setup.js';
 import { startService, type TestService } from './support/service.js';
 import { proxyTo, type TcpProxy } from './support/tcp-proxy.js';
 
@@ -102,6 +104,52 @@ describe('a look-up whose connection PostgreSQL terminates', () => {
     });
     expect(await answer.asking).toBe(200);
     expect(before).not.toContain((await connections())[0]);
+  });
+});
+
+describe('a database that takes no connections for a while', () => {
+  const role = `reader_${randomUUID().replaceAll('-', '')}`;
+  let own: TestDatabase;
+  let guest: TestService;
+
+  beforeAll(async () => {
+    own = await makeDatabase('migrated');
+    await own.query(`CREATE ROLE ${role} LOGIN PASSWORD 'pw'`);
+    await own.query(`GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO ${role}`);
+    guest = await startService({
+      DATABASE_URL: Object.assign(new URL(own.url), { username: role, password: 'pw' }).href,
+    });
+  });
+
+  afterAll(async () => {
+    await guest.close();
+    await own.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+    await own.drop();
+  });
+
+  it.each([
+    [
+      'ALLOW_CONNECTIONS is false',
+      'ALTER DATABASE % ALLOW_CONNECTIONS false',
+      'ALTER DATABASE % ALLOW_CONNECTIONS true',
+    ],
+    ['CONNECT is revoked', 'REVOKE CONNECT ON DATABASE % FROM PUBLIC', 'GRANT CONNECT ON DATABASE % TO PUBLIC'],
+  ])('because %s, is not asked for each request, and signs when it takes them again', async (_why, close, open) => {
+    const ask = async () => (await fetch(`${guest.url}/signature/login/1/alice`)).status;
+    const run = (sql: string) => administer(inject('serverUrl'), sql.replace('%', new URL(own.url).pathname.slice(1)));
+    await vi.waitUntil(async () => (await ask()) === 200, { timeout: 30_000 });
+    await run(close);
+    await own.query(`SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = '${role}'`);
+    guest.logged.length = 0;
+    await vi.waitUntil(
+      async () => {
+        expect(await ask()).toBe(503);
+        return guest.logged.some((line) => line.includes('Requests are refused at once'));
+      },
+      { timeout: 30_000 },
+    );
+    await run(open);
+    await vi.waitUntil(async () => (await ask()) === 200, { timeout: 30_000 });
   });
 });
 

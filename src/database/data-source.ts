@@ -17,10 +17,13 @@ export const OWN_SESSION = 'im_signature.own_session';
 const SESSION = `-c statement_timeout=${STATEMENT_TIMEOUT_MS} -c enable_seqscan=off -c jit=off -c datestyle=ISO -c ${OWN_SESSION}=on`;
 /** Shorter than networks keep idle connections. */
 const KEEP_ALIVE_DELAY_MS = 10_000;
-/** Codes of Node, a message of pg, and codes of PostgreSQL (appendix A of its manual). */
+/**
+ * Codes of Node, a message of pg, and codes of PostgreSQL (appendix A of its manual). The last two are those of a database that
+ * takes no connections for a while: ALLOW_CONNECTIONS false, or CONNECT revoked.
+ */
 const UNREACHABLE = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH']);
 const TIMED_OUT = /^(Connection terminated due to connection timeout|timeout exceeded when trying to connect)$/;
-export const CONNECTION_REFUSED = new Set(['28P01', '28000', '3D000', '53300', '57P03']);
+export const CONNECTION_REFUSED = new Set(['28P01', '28000', '3D000', '53300', '57P03', '55000', '42501']);
 
 // pg would add the shell's options to the connections that have none of their own, and to no others.
 delete process.env.PGOPTIONS;
