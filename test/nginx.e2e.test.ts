@@ -90,6 +90,15 @@ describe.runIf(isInstalled).each([
     expect(answer).toMatchObject({ action: 'invite', sorted_member_ids: '' });
   });
 
+  it('every path of the API reaches the service', async () => {
+    const document = (await (await fetch(`${service.url}/openapi.json`)).json()) as { paths: Record<string, object> };
+    for (const [path, methods] of Object.entries(document.paths)) {
+      if (!('get' in methods)) continue;
+      const response = await fetch(url + path.replace('{app_id}', 'shop').replaceAll(/\{\w+\}/g, 'a'));
+      expect(response.status, path).toBe(200);
+    }
+  });
+
   it('500 members of 64 characters, with a long token, get their signature', async () => {
     const members = Array.from({ length: 500 }, (_, n) => `m${String(n).padStart(63, '0')}`).join(':');
     const headers = { authorization: `Bearer ${'x'.repeat(12_000)}` };
