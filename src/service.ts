@@ -62,7 +62,7 @@ export async function startService(settings: Settings, ready: () => void): Promi
 
   const unknown = await unknownMigrations(await server.url(), settings.migrationsDir);
 
-  await app.listen({ port: Number(settings.port), host: settings.host, backlog: BACKLOG });
+  await app.listen({ port: settings.port, host: settings.host, backlog: BACKLOG });
   endOnSignals(app, settings, logger);
   ready();
   const url = await app.getUrl();
