@@ -27,10 +27,10 @@ export function parseSecretsKey(text: string): SealingKeys {
     const encoded = entry.slice(colon + 1);
     const place = `entry ${index + 1}`;
     if (!KEY_ID.test(id)) throw new Error(`${place}: a key id is 1 to 32 characters of A-Z a-z 0-9 _ -`);
-    if (keys.has(id)) throw new Error(`${place}: duplicate key id "${id}"`);
     if (!BASE64_OF_32_BYTES.test(encoded)) {
       throw new Error(`${place}: not the base64 of ${KEY_BYTES} bytes (44 characters, the last one =)`);
     }
+    if (keys.has(id)) throw new Error(`${place}: duplicate key id "${id}"`);
     keys.set(id, Buffer.from(encoded, 'base64'));
   }
   return keys;

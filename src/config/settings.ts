@@ -54,7 +54,7 @@ export class Settings {
     /** Undefined: no metrics. 0: any free port. */
     readonly metricsPort = environment.METRICS_PORT === undefined ? undefined : Number(environment.METRICS_PORT),
     /** Undefined: an embedded PostgreSQL under `dataDir`. */
-    readonly databaseUrl = environment.DATABASE_URL && withHost(environment.DATABASE_URL),
+    readonly databaseUrl = environment.DATABASE_URL && plainUrl(environment.DATABASE_URL),
     readonly databasePoolSize = Number(environment.DATABASE_POOL_SIZE),
     readonly dataDir = environment.DATA_DIR,
     /** The folder of the migrations that register and change apps. */
@@ -174,17 +174,23 @@ function parseFolder(path: string): void {
   throw new Error(`no folder is at "${path}"; make it, or name another`);
 }
 
-/** The URL of a Unix socket, `postgres://user:password@/database?host=/folder`, has none; pg takes its parameter's, or else PGHOST. */
-function withHost(url: string): string {
+/**
+ * The URL as all that read it take it: without blanks at its ends, such as a line break that a secret's file ends with, and with a host.
+ * That of a Unix socket, `postgres://user:password@/database?host=/folder`, has none; pg takes its parameter's, or else PGHOST.
+ */
+function plainUrl(url: string): string {
   const { PGHOST = '' } = process.env;
   const host = PGHOST === '' ? 'localhost' : encodeURIComponent(PGHOST);
-  return url.replace(/^(postgres(?:ql)?:\/\/[^/?@]*@)(?=\/)/, (user) => user + host);
+  return url.trim().replace(/^(postgres(?:ql)?:\/\/[^/?@]*@)(?=\/)/, (user) => user + host);
 }
 
 function parseDatabaseUrl(text: string): void {
   const form = 'must have the form postgres://user:password@host:5432/database';
-  if (!URL.canParse(withHost(text))) throw new Error(form);
-  const url = new URL(withHost(text));
+  if (!URL.canParse(plainUrl(text))) {
+    const isCut = /^\w+:\/\/[^@]*[#/?][^@]*@/.test(text);
+    throw new Error(isCut ? 'a #, / or ? in its user or password must be written %23, %2F or %3F' : form);
+  }
+  const url = new URL(plainUrl(text));
   if (!/^postgres(ql)?:$/.test(url.protocol) || url.pathname.length < 2) throw new Error(form);
   try {
     decodeURIComponent(url.username + url.password + url.pathname);

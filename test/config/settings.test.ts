@@ -105,6 +105,10 @@ describe('the settings', () => {
       { DATABASE_URL: 'mysql://user:hunter2@db/im', SECRETS_KEY: KEY },
       'DATABASE_URL: must have the form postgres://user:password@host:5432/database',
     ],
+    ...['p#w', 'p/w', 'p?w'].map((password): [NodeJS.ProcessEnv, string] => [
+      { DATABASE_URL: `postgres://im:${password}@db/im`, SECRETS_KEY: KEY },
+      'DATABASE_URL: a #, / or ? in its user or password must be written %23, %2F or %3F',
+    ]),
     [{ DATABASE_URL: URL }, 'SECRETS_KEY: is required with DATABASE_URL; make a key with "im-signature secrets new"'],
     [
       { NODE_ENV: 'production', Database_Url: URL },
@@ -112,6 +116,7 @@ describe('the settings', () => {
     ],
     [{ SECRETS_KEY: '' }, 'SECRETS_KEY: is empty; make a key with "im-signature secrets new"'],
     [{ SECRETS_KEY: `${KEY},${KEY}` }, 'SECRETS_KEY: entry 2: duplicate key id "default"'],
+    [{ SECRETS_KEY: `${KEY},` }, 'SECRETS_KEY: entry 2: not the base64 of 32 bytes (44 characters, the last one =)'],
     [{ SECRETS_KEY: `bad id:${KEY}` }, 'SECRETS_KEY: entry 1: a key id is 1 to 32 characters of A-Z a-z 0-9 _ -'],
     [
       { SECRETS_KEY: Buffer.alloc(31).toString('base64') },
@@ -152,6 +157,10 @@ describe('the settings', () => {
   ])('take the URL of a Unix socket: %s', (url, taken) => {
     vi.stubEnv('PGHOST', '');
     expect(readSettings({ DATABASE_URL: url, SECRETS_KEY: KEY }).databaseUrl).toBe(taken);
+  });
+
+  it('take a DATABASE_URL without the blanks around it', () => {
+    expect(readSettings({ DATABASE_URL: ` ${URL} \n`, SECRETS_KEY: KEY }).databaseUrl).toBe(URL);
   });
 
   it('take the host of PGHOST where the URL has none, as psql does', () => {
