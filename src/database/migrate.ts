@@ -254,7 +254,7 @@ async function requireAccess(dataSource: DataSource, toMake = false): Promise<vo
   const remedy = `make it the owner of the database, or GRANT CREATE ON SCHEMA "${schema ?? ''}" TO "${role}"`;
   throw new Error(
     schema === null
-      ? `no schema in the search_path of the role "${role}" is there; make one, or name another`
+      ? `the role "${role}" may use no schema of its search_path; make one, GRANT USAGE on it, or name another`
       : `the role "${role}" may not make tables in the schema "${schema}"; ${remedy}`,
   );
 }

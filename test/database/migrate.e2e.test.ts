@@ -49,7 +49,7 @@ it('a migration that cannot begin says why: a role without rights, a schema that
   await database.query(`ALTER ROLE ${role} RESET default_transaction_read_only`);
   await database.query(`ALTER ROLE ${role} SET search_path = nowhere`);
   await expect(migrate(url.href, folder)).rejects.toThrow(
-    `no schema in the search_path of the role "${role}" is there; make one, or name another`,
+    `the role "${role}" may use no schema of its search_path; make one, GRANT USAGE on it, or name another`,
   );
   await database.query('CREATE TABLE im_signature_migrations ()');
   await database.query(`ALTER ROLE ${role} RESET search_path`);
