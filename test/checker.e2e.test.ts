@@ -112,6 +112,12 @@ describe('POST /signature/diagnose', () => {
     ['a field that is no own one', `{"__proto__":null}`, 'invalid_body', /"__proto__" is no field/],
     ['a constructor', { ...BODY, constructor: null }, 'invalid_body', /"constructor" is no field/],
     ['no app id', { ...BODY, app_id: '' }, 'invalid_app_id', /is empty/],
+    [
+      'no conversation where there has to be one',
+      { ...BODY, action: 'query' },
+      'invalid_conversion_id',
+      /"query" takes one/,
+    ],
     ['an app that is not there', { ...BODY, app_id: 'nowhere' }, 'app_not_found', /No app/],
     ['too much', { ...BODY, nonce: 'x'.repeat(65_536) }, 'body_too_large', /65536 bytes/],
   ])('refuses %s', async (_, body, code, detail) => {

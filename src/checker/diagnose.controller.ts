@@ -29,8 +29,8 @@ export class DiagnoseController {
   /**
    * Says why a signature was refused.
    *
-   * @throws {ProblemError} `route_not_found`, `rate_limited`, `body_too_large`, `invalid_body`, `invalid_app_id`, `app_not_found`,
-   *   `app_disabled`, `unavailable`
+   * @throws {ProblemError} `route_not_found`, `rate_limited`, `body_too_large`, `invalid_body`, `invalid_app_id`,
+   *   `invalid_conversion_id`, `app_not_found`, `app_disabled`, `unavailable`
    */
   @Post()
   @HttpCode(200)
