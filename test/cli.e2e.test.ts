@@ -587,6 +587,56 @@ describe('commands for trying things out', () => {
     expect((JSON.parse(rest.join('\n')) as Answer).signature).toBe(hmac(explained, FIRST_KEY));
   });
 
+  describe('diagnose', () => {
+    const TIME = String(Date.now());
+    const diagnose = (message: string, ...more: string[]) => {
+      const given = [
+        '--app-id',
+        '1',
+        '--client-id',
+        'a',
+        '--members',
+        'c:b',
+        '--timestamp',
+        TIME,
+        '--nonce',
+        'cdXsciFc',
+      ];
+      return admin.im(['diagnose', 'invite', ...given, '--signature', hmac(message, FIRST_KEY), ...more]);
+    };
+
+    it('says that a signature is right', async () => {
+      const message = `1:a:c1:b:c:${TIME}:cdXsciFc:invite`;
+      const { code, stdout } = await diagnose(message, '--conversation-id', 'c1');
+      expect({ code, stdout }).toEqual({
+        code: 0,
+        stdout: `This signature is right: the IM server computes the same for this operation.\nTo be signed: ${message}\n`,
+      });
+    });
+
+    it('says which mistake explains it, in words and as JSON, with exit code 1', async () => {
+      const message = `1:a:c1:b:c:${TIME}:cdXsciFc:add`;
+      const { code, stdout } = await diagnose(message, '--conversation-id', 'c1');
+      expect({ code, stdout }).toEqual({
+        code: 1,
+        stdout: expect.stringMatching(/^Another word was signed /) as string,
+      });
+      const asJson = await diagnose(message, '--conversation-id', 'c1', '--json');
+      expect(asJson.code).toBe(1);
+      expect(JSON.parse(asJson.stdout)).toMatchObject({
+        verdict: 'mistaken',
+        mistakes: ['action_word'],
+        time: 'in time',
+      });
+    });
+
+    it('asks for a conversation that was forgotten', async () => {
+      const { code, stderr } = await diagnose('');
+      expect(code).toBe(1);
+      expect(stderr).toContain('invalid_conversion_id: No conversation is named; "invite" takes one.');
+    });
+  });
+
   it.each([[[]], [['app']], [['app', 'register']], [['migrate']], [['secrets', 'reseal']], [['sign', 'kick']]])(
     'im-signature %j --help explains itself',
     async (args) => {
