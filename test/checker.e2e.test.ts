@@ -2,6 +2,7 @@ import { request as httpRequest } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Diagnosis } from '../src/checker/diagnose.js';
 import type { ProblemDetails } from '../src/problems/problem-error.js';
+import { sendBytes } from './support/raw-request.js';
 import { startService, type TestService } from './support/service.js';
 import { type Answer, hmac, messageOf } from './support/signature.js';
 import { EXAMPLES } from './support/spec.js';
@@ -146,6 +147,24 @@ describe('POST /signature/diagnose', () => {
     });
     expect(status).toBe(200);
   });
+});
+
+it.each([
+  ['that does not come', ['Content-Length: 9', '', '{']],
+  ['whose chunks are malformed', ['Transfer-Encoding: chunked', '', 'x']],
+])('a body %s is waited for no longer than REQUEST_TIMEOUT_MS', async (_, lines) => {
+  const hasty = await startService({ REQUEST_TIMEOUT_MS: '100' });
+  try {
+    const said = await sendBytes(
+      hasty.url,
+      ['POST /signature/diagnose HTTP/1.1', 'Host: x', ...lines, ''].join('\r\n'),
+    );
+    expect(said).toMatch(/^HTTP\/1\.1 408 /);
+    expect(said).toContain('"code":"request_timeout"');
+  } finally {
+    await hasty.close();
+    delete process.env.REQUEST_TIMEOUT_MS;
+  }
 });
 
 it('each address may ask as often a minute as a client may', async () => {

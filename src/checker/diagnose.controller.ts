@@ -4,6 +4,7 @@ import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
 import { Settings } from '../config/settings.js';
 import { networkOf } from '../http/client-address.js';
+import { before, DeadlineError } from '../problems/deadline.js';
 import { requireId } from '../problems/ids.js';
 import { ProblemError } from '../problems/problem-error.js';
 import { RateLimit } from '../problems/rate-limit.js';
@@ -29,8 +30,8 @@ export class DiagnoseController {
   /**
    * Says why a signature was refused.
    *
-   * @throws {ProblemError} `route_not_found`, `rate_limited`, `body_too_large`, `invalid_body`, `invalid_app_id`,
-   *   `invalid_conversion_id`, `app_not_found`, `app_disabled`, `unavailable`
+   * @throws {ProblemError} `route_not_found`, `rate_limited`, `request_timeout`, `body_too_large`, `invalid_body`,
+   *   `invalid_app_id`, `invalid_conversion_id`, `app_not_found`, `app_disabled`, `unavailable`
    */
   @Post()
   @HttpCode(200)
@@ -40,12 +41,20 @@ export class DiagnoseController {
     if (!this.settings.checker) throw new ProblemError('route_not_found', 'The checker is switched off (CHECKER).');
     const refusal = this.limit?.refusal(networkOf(request.ip));
     if (refusal !== undefined) throw refusal;
-    const { claim, appKey } = parseClaim(await readText(request.raw));
+    const { claim, appKey } = parseClaim(
+      await before(request.deadline, 'body', readText(request.raw)).catch(refuseLate),
+    );
     requireId(claim.appId, 'invalid_app_id', 'app id');
     const diagnosis = await this.checker.diagnose(claim, appKey);
     const { verdict, mistakes, time, message } = diagnosis;
     return JSON.stringify({ verdict, explanations: explain(diagnosis), mistakes, time, message });
   }
+}
+
+/** Node answers a slow request itself, but not one that is being answered. */
+function refuseLate(error: unknown): never {
+  if (!(error instanceof DeadlineError)) throw error;
+  throw new ProblemError('request_timeout', 'The body was not there in time.', { headers: { Connection: 'close' } });
 }
 
 async function readText(request: IncomingMessage): Promise<string> {
