@@ -96,7 +96,7 @@ let folder: string;
 let documented: readonly string[];
 const secretsKey = newSecretsKey();
 
-const environment = (server: Server, key: string, role?: string) => ({
+const environment = (server: Server, key: string, role = 'im_owner') => ({
   PATH: `${folder}:${bin ?? ''}:${process.env.PATH ?? ''}`,
   MIGRATIONS_DIR: join(folder, 'registrations'),
   DATABASE_URL: server.url('im_signature', role),
@@ -154,7 +154,9 @@ describe.runIf(bin !== undefined)('backups, by the commands of the documentation
     documented = Array.from(section.matchAll(/```sh\n(.*?)```/gs), ([, text = '']) => text);
 
     [first, second] = await Promise.all([Server.start(), Server.start()]);
-    await first.query('CREATE DATABASE im_signature TEMPLATE template0', 'postgres');
+    // No superuser, as in production.
+    await first.query('CREATE ROLE im_owner LOGIN', 'postgres');
+    await first.query('CREATE DATABASE im_signature OWNER im_owner TEMPLATE template0', 'postgres');
     const tokens = '--identity jwt --algorithms HS256 --hmac-secret';
     await operator(
       `im-signature migrate
