@@ -8,6 +8,8 @@ import { parseSecretsKey } from './secrets-key.js';
 
 /** Built, this file is in `dist/src`; `dist` has a copy of package.json, which is not the package's. */
 const PACKAGE_ROOT = join(import.meta.dirname, import.meta.filename.endsWith('.ts') ? '../..' : '../../..');
+/** Of Node's habits. A name of one's own, such as "prod", would quietly be no production. */
+const NODE_ENVS = ['production', 'development', 'test'] as const;
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevelName = (typeof LOG_LEVELS)[number];
 
@@ -41,6 +43,7 @@ class Environment {
   @Matches(/^(0|[1-9]\d{0,8})$/, mustBe('a whole number from 0 to 999999999')) RATE_LIMIT_PER_MINUTE = '60';
   @IsIn(['on', 'off'], mustBe('on or off')) CHECKER?: 'on' | 'off';
   @IsIn(LOG_LEVELS, mustBe(`one of ${LOG_LEVELS.join(', ')}`)) LOG_LEVEL: LogLevelName = 'info';
+  @IsIn(NODE_ENVS, mustBe(`one of ${NODE_ENVS.join(', ')}`)) NODE_ENV?: (typeof NODE_ENVS)[number];
 }
 
 /** What the service runs with; each value from its variable. */
@@ -137,7 +140,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
   if (environment.DATABASE_URL !== undefined && environment.SECRETS_KEY === undefined) {
     faults.push('SECRETS_KEY: is required with DATABASE_URL; make a key with "im-signature secrets new"');
   }
-  const production = env.NODE_ENV === 'production';
+  const production = environment.NODE_ENV === 'production';
   // A line of `.env` that is not understood must not start an empty database in front of every login.
   if (production && environment.DATABASE_URL === undefined && env.DATA_DIR === undefined) {
     faults.push('DATABASE_URL: is required with NODE_ENV=production; for an embedded PostgreSQL set DATA_DIR instead');

@@ -93,6 +93,7 @@ describe('the settings', () => {
     [{ SHUTDOWN_TIMEOUT_MS: '-1' }, 'SHUTDOWN_TIMEOUT_MS: must be a whole number from 0 to 999999, not "-1"'],
     [{ RATE_LIMIT_PER_MINUTE: '-1' }, 'RATE_LIMIT_PER_MINUTE: must be a whole number from 0 to 999999999, not "-1"'],
     [{ LOG_LEVEL: 'loud' }, 'LOG_LEVEL: must be one of error, warn, info, debug, not "loud"'],
+    [{ NODE_ENV: 'prod' }, 'NODE_ENV: must be one of production, development, test, not "prod"'],
     [
       { CORS_ORIGINS: 'https://a.example/' },
       'CORS_ORIGINS: "https://a.example/" is not an origin such as https://chat.example.com (or use * or none)',
