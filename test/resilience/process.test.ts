@@ -208,12 +208,19 @@ describe('three times the load that it can carry', () => {
       underWay--;
     };
     // What it carries: clients that ask one after the other keep it busy.
-    const until = performance.now() + 3_000;
-    const keepBusy = async (): Promise<void> => {
-      while (performance.now() < until) await askOnce();
+    const keepBusy = async (seconds: number): Promise<void> => {
+      const until = performance.now() + seconds * 1_000;
+      await Promise.all(
+        Array.from({ length: 64 }, async () => {
+          while (performance.now() < until) await askOnce();
+        }),
+      );
     };
-    await Promise.all(Array.from({ length: 64 }, keepBusy));
-    const carries = (times.right?.length ?? 0) / 3;
+    // Its first requests are slower: code is compiled.
+    await keepBusy(3);
+    times.right = [];
+    await keepBusy(3);
+    const carries = times.right.length / 3;
     expect(Object.keys(times)).toEqual(['right']);
     times.right = [];
     // More than the service may keep waiting: those of 200 ms, or 500.
