@@ -8,6 +8,7 @@ import { afterEach, describe, expect, it, type TestContext, vi } from 'vitest';
 import { DEMO_MASTER_KEY } from '../../src/demo.js';
 import type { ProblemDetails } from '../../src/problems/problem-error.js';
 import { inSeconds, tokenFor } from '../support/issuer.js';
+import { type Program, runProgram } from '../support/program.js';
 import { type Answer, hmac, messageOf } from '../support/signature.js';
 import { type Figures, outcomeOf, underLoad } from './load.js';
 import { RawConnection } from './raw-connection.js';
@@ -17,7 +18,6 @@ import { measured } from './table.js';
 const ANY_ANSWER = 10_000;
 const RECOVERY = 10_000;
 vi.setConfig({ testTimeout: 300_000 });
-const LOGIN = '/signature/login/1/';
 
 let service: ServiceProcess | undefined;
 
@@ -189,68 +189,35 @@ function hs256(sub: string): string {
   return `${signed}.${createHmac('sha256', TOKEN_SECRET).update(signed).digest('base64url')}`;
 }
 
-describe('three times the load that it can carry', () => {
-  it('what is answered is answered in time, the rest is 503 at once', async (context) => {
+/** Three times what the service can answer within the time for which it lets requests wait, on fast machines, too. */
+const TOO_MANY = 3_000;
+const hasWrk = spawnSync('wrk', ['-v']).error === undefined;
+if (!hasWrk) process.stdout.write('wrk is not installed: the test of an overload is skipped\n');
+
+describe.runIf(hasWrk)('three times the load that it can carry', () => {
+  it('what is answered is answered in time, the rest is 503', async (context) => {
     const { url } = await start();
-    const free: RawConnection[] = [];
-    const times: Record<string, number[]> = {};
-    let underWay = 0;
-    const askOnce = async (): Promise<void> => {
-      underWay++;
-      // Not all at the beginning: one that sends nothing for 10 s is closed.
-      const connection = free.pop() ?? (await RawConnection.open(url));
-      const at = performance.now();
-      const answer = await connection.ask(`${LOGIN}a`);
-      const retryAfter = /^retry-after: (\d+)/im.exec(answer?.head ?? '')?.[1] ?? null;
-      const outcome = outcomeOf('a', answer?.status ?? 0, retryAfter, answer?.body ?? '{}');
-      (times[outcome] ??= []).push(performance.now() - at);
-      free.push(connection);
-      underWay--;
-    };
-    // What it carries: clients that ask one after the other keep it busy.
-    const keepBusy = async (seconds: number): Promise<void> => {
-      const until = performance.now() + seconds * 1_000;
-      await Promise.all(
-        Array.from({ length: 64 }, async () => {
-          while (performance.now() < until) await askOnce();
-        }),
-      );
-    };
-    // Its first requests are slower: code is compiled.
-    await keepBusy(3);
-    times.right = [];
-    await keepBusy(3);
-    const carries = times.right.length / 3;
-    expect(Object.keys(times)).toEqual(['right']);
-    times.right = [];
-    // More than the service may keep waiting: those of 200 ms, or 500.
-    const most = Math.max(1_000, carries * 0.6);
-    // Then requests come by the clock, whether answers do or not, as far as so many connections can carry them.
-    const asked: Promise<void>[] = [];
-    const began = performance.now();
-    for (let elapsed = 0; elapsed < 6_000; elapsed = performance.now() - began) {
-      for (let due = (3 * carries * elapsed) / 1_000 - asked.length; due > 0 && underWay < most; due--) {
-        asked.push(askOnce());
-      }
-      await sleep(1);
-    }
-    await Promise.all(asked);
-    const { right = [], unavailable = [], ...wrong } = times;
-    const over = performance.now();
-    await askOnce();
-    const well = secondsText(performance.now() - over);
-    const p = (values: number[], share: number): number =>
-      values.sort((a, b) => a - b)[Math.floor(values.length * share)] ?? 0;
-    const percentiles = (values: number[]): string =>
-      `p50 ${secondsText(p(values, 0.5))}, p99 ${secondsText(p(values, 0.99))}`;
+    const load = ['-t', '1', '-c', String(TOO_MANY), '-d', '60', '--timeout', '10', `${url}/signature/login/1/a`];
+    let wrk: Program | undefined;
+    const figures = await underLoad(url, {
+      fault: () => (wrk = runProgram('wrk', load, {}, tmpdir())),
+      // Node accepts one connection in each turn of its event loop: until all are there, seconds pass.
+      lasts: 15_000,
+      async mend() {
+        wrk?.process.kill('SIGINT');
+        await wrk?.ends();
+      },
+    });
+    const [, perSecond = '0'] = /Requests\/sec: +(\d+)/.exec(wrk?.output() ?? '') ?? [];
+    const [, refused = '0'] = /Non-2xx or 3xx responses: (\d+)/.exec(wrk?.output() ?? '') ?? [];
     measured(
       context,
-      `carries ${carries.toFixed(0)}/s; of ${(asked.length / 6).toFixed(0)}/s ${(right.length / 6).toFixed(0)}/s right ` +
-        `(${percentiles(right)}), ${unavailable.length} refused (${percentiles(unavailable)}); well ${well} after it`,
+      `${TOO_MANY} clients that ask again at once get ${perSecond} answers a second, ${refused} of them refusals; beside them ` +
+        `${figures.text}; well ${secondsText(figures.recoveredAfter)} after it`,
     );
-    expect(wrong).toEqual({});
-    expect(p(right, 0.99)).toBeLessThan(ANY_ANSWER);
-    expect(p(unavailable, 0.99)).toBeLessThan(ANY_ANSWER);
-    for (const { socket } of free) socket.destroy();
+    expect(Number(perSecond)).toBeGreaterThan(0);
+    expect(figures.wrong).toEqual([]);
+    expect(figures.slowest).toBeLessThan(ANY_ANSWER);
+    expect(figures.recoveredAfter).toBeLessThan(RECOVERY);
   });
 });
