@@ -178,7 +178,7 @@ export async function pendingMigrations(url: string, folder: string): Promise<st
  */
 export async function requireMigrated(url: string, folder: string): Promise<void> {
   const [access] = await withMigrations(url, folder, (dataSource) =>
-    dataSource.query<Record<'role' | 'unusable' | 'elsewhere' | 'unreadable' | 'filtered', string | null>[]>(ACCESS, [
+    dataSource.query<Record<'role' | 'unusable' | 'unreadable' | 'filtered' | 'missing', string | null>[]>(ACCESS, [
       [MIGRATIONS_TABLE, ...READ_TABLES],
     ]),
   );
@@ -189,27 +189,24 @@ export async function requireMigrated(url: string, folder: string): Promise<void
   if (access?.filtered) {
     throw new Error(`row-level security hides rows of ${access.filtered} from ${role}: give it BYPASSRLS`);
   }
-  const pending = await pendingMigrations(url, folder);
-  if (pending[0] === undefined) return;
-  const elsewhere = access?.elsewhere
-    ? `, or put the schema "${access.elsewhere}" into the search_path of ${role}`
-    : '';
-  throw new Error(
-    `the database lacks ${pending.length} migration(s), first ${pending[0]}: run "im-signature migrate"${elsewhere}`,
-  );
+  const [first, ...others] = await pendingMigrations(url, folder);
+  if (first !== undefined) {
+    throw new Error(`the database lacks ${others.length + 1} migration(s), first ${first}: run "im-signature migrate"`);
+  }
+  if (access?.missing) {
+    throw new Error(`all migrations are applied, but there is no ${access.missing}: restore a backup`);
+  }
 }
 
-/** What keeps the role from the tables; `unusable` and `elsewhere` are schemas that have them, outside its search_path. */
+/** What keeps the role from the tables; `unusable` is a schema that has them, and that it may not use. */
 const ACCESS = `
-  WITH hidden AS (
-    SELECT relnamespace AS schema, has_schema_privilege(relnamespace, 'USAGE') AS usable FROM pg_class
-    WHERE relname = '${MIGRATIONS_TABLE}' AND to_regclass('${MIGRATIONS_TABLE}') IS NULL
-  )
   SELECT current_user AS role,
-    (SELECT min(schema::regnamespace::text) FROM hidden WHERE NOT usable) AS unusable,
-    (SELECT min(schema::regnamespace::text) FROM hidden WHERE usable) AS elsewhere,
+    (SELECT min(relnamespace::regnamespace::text) FROM pg_class
+      WHERE relname = '${MIGRATIONS_TABLE}' AND to_regclass('${MIGRATIONS_TABLE}') IS NULL
+        AND NOT has_schema_privilege(relnamespace, 'USAGE')) AS unusable,
     string_agg(name, ', ') FILTER (WHERE NOT has_table_privilege(to_regclass(name), 'SELECT')) AS unreadable,
-    string_agg(name, ', ') FILTER (WHERE row_security_active(to_regclass(name))) AS filtered
+    string_agg(name, ', ') FILTER (WHERE row_security_active(to_regclass(name))) AS filtered,
+    string_agg(name, ', ') FILTER (WHERE to_regclass(name) IS NULL) AS missing
   FROM unnest($1::text[]) AS name`;
 
 /** The names of all applied migrations, also of those that this build lacks. */
@@ -237,16 +234,27 @@ export async function withMigrationLock<T>(dataSource: DataSource, work: () => P
 
 /**
  * @param toMake whether the table of applied migrations is made where it is missing.
- * @throws {Error} where the role may not read that table, which TypeORM then takes for missing, or may not make it.
+ * @throws {Error} where the role may not read that table, which TypeORM then takes for missing, finds it in a schema that is not
+ * the first, or may not make it.
  */
 async function requireAccess(dataSource: DataSource, toMake = false): Promise<void> {
   const [row] = await dataSource.query<
-    { role: string; schema: string | null; readable: boolean | null; makes: boolean }[]
+    { role: string; schema: string | null; other: string | null; readable: boolean | null; makes: boolean }[]
   >(`
     SELECT current_user AS role, current_schema() AS schema,
+      (SELECT min(relnamespace::regnamespace::text) FROM pg_class
+        WHERE relname = '${MIGRATIONS_TABLE}' AND has_schema_privilege(relnamespace, 'USAGE')
+        HAVING NOT coalesce(bool_or(relnamespace::regnamespace::text = quote_ident(current_schema())), false)) AS other,
       has_table_privilege(to_regclass('${MIGRATIONS_TABLE}'), 'SELECT') AS readable,
       has_schema_privilege(current_schema(), 'CREATE') AS makes`);
-  const { role = '', schema = null, readable = null, makes = false } = row ?? {};
+  const { role = '', schema = null, other = null, readable = null, makes = false } = row ?? {};
+  // Migrations work in the first schema of the search_path: there they would make a second, empty set of tables.
+  if (other !== null) {
+    throw new Error(
+      `the tables are in the schema ${other}, which is not the first that the role "${role}" finds: ` +
+        `ALTER ROLE "${role}" SET search_path = ${other}`,
+    );
+  }
   if (readable === false) {
     throw new Error(`the role "${role}" needs SELECT on ${MIGRATIONS_TABLE}; commands run as the owner of the tables`);
   }

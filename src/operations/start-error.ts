@@ -18,7 +18,7 @@ function explain(error: NodeJS.ErrnoException & { detail?: string }): string {
   if (syscall === 'listen') return `${setting}: cannot listen (${message}); choose another ${setting}`;
   switch (code) {
     case '42P01':
-      return 'the database has no tables of this service yet; run "im-signature migrate"';
+      return `${message}; run "im-signature migrate", which makes the tables, or says where they are`;
     // Rows of another table still refer to this one; the detail names them.
     case '23001':
     case '23503':

@@ -77,7 +77,8 @@ it('a role that does not see the schema, or not every row, is told so, and not t
   await database.query('ALTER SCHEMA public RENAME TO im');
   await database.query(`GRANT USAGE ON SCHEMA im TO ${role}`);
   await expect(check()).rejects.toThrow(
-    `run "im-signature migrate", or put the schema "im" into the search_path of the role "${role}"`,
+    `the tables are in the schema im, which is not the first that the role "${role}" finds: ` +
+      `ALTER ROLE "${role}" SET search_path = im`,
   );
   await database.query(`ALTER ROLE ${role} SET search_path = im`);
   await database.query(`REVOKE USAGE ON SCHEMA im FROM ${role}, PUBLIC`);
@@ -85,6 +86,38 @@ it('a role that does not see the schema, or not every row, is told so, and not t
 
   await database.query(`DROP OWNED BY ${role}`);
   await database.query(`DROP ROLE ${role}`);
+  await database.drop();
+});
+
+it('beside the tables in public, a schema of the name of the role gets no second, empty set of them', async () => {
+  const { migrate, requireMigrated } =
+    await built<typeof import('../../src/database/migrate.js')>('src/database/migrate.js');
+  const database = await makeDatabase('migrated');
+  const role = `owner_${randomUUID().replaceAll('-', '')}`;
+  const url = Object.assign(new URL(database.url), { username: role, password: 'pw' }).href;
+  await database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'pw'`);
+  await database.query(`GRANT ALL ON ALL TABLES IN SCHEMA public TO ${role}`);
+  await database.query(`CREATE SCHEMA ${role} AUTHORIZATION ${role}`);
+
+  const remedy = `ALTER ROLE "${role}" SET search_path = public`;
+  await expect(migrate(url, inject('registrations'))).rejects.toThrow(remedy);
+  await expect(requireMigrated(url, inject('registrations'))).rejects.toThrow(remedy);
+  await database.query(remedy);
+  expect(await migrate(url, inject('registrations'))).toEqual([]);
+  await expect(requireMigrated(url, inject('registrations'))).resolves.toBeUndefined();
+
+  await database.query(`DROP OWNED BY ${role}`);
+  await database.query(`DROP ROLE ${role}`);
+  await database.drop();
+});
+
+it('a table that is gone although all migrations are applied stops the start, which names it', async () => {
+  const { requireMigrated } = await built<typeof import('../../src/database/migrate.js')>('src/database/migrate.js');
+  const database = await makeDatabase('migrated');
+  await database.query('ALTER TABLE client_bans RENAME TO bans');
+  await expect(requireMigrated(database.url, inject('registrations'))).rejects.toThrow(
+    'all migrations are applied, but there is no client_bans: restore a backup',
+  );
   await database.drop();
 });
 
