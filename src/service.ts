@@ -22,7 +22,7 @@ const MAX_CLOCK_DIFFERENCE = 5_000;
 /** The most apps, or migrations, that the log names for one reason. */
 const MAX_NAMED = 10;
 
-/** Connections that may wait to be accepted. Of more, the system drops what they send, and the clients send it again seconds later. */
+/** The most connections that wait to be accepted. The system drops the packets of further ones, and clients send them again after a second or more. */
 const BACKLOG = 4_096;
 
 /** The service has to end within this time after its last answer: one that hangs is killed by whoever told it to end. */

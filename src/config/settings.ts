@@ -8,7 +8,7 @@ import { parseSecretsKey } from './secrets-key.js';
 
 /** Built, this file is in `dist/src`; `dist` has a copy of package.json, which is not the package's. */
 const PACKAGE_ROOT = join(import.meta.dirname, import.meta.filename.endsWith('.ts') ? '../..' : '../../..');
-/** Of Node's habits. A name of one's own, such as "prod", would quietly be no production. */
+/** The usual names. Any other, such as "prod", would start the service as if it were not production. */
 const NODE_ENVS = ['production', 'development', 'test'] as const;
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevelName = (typeof LOG_LEVELS)[number];

@@ -195,7 +195,7 @@ const hasWrk = spawnSync('wrk', ['-v']).error === undefined;
 if (!hasWrk) process.stdout.write('wrk is not installed: the test of an overload is skipped\n');
 
 describe.runIf(hasWrk)('three times the load that it can carry', () => {
-  it('what is answered is answered in time, the rest is 503', async (context) => {
+  it('signatures come in time, the other requests get 503', async (context) => {
     const { url } = await start();
     const load = ['-t', '1', '-c', String(TOO_MANY), '-d', '60', '--timeout', '10', `${url}/signature/login/1/a`];
     let wrk: Program | undefined;
