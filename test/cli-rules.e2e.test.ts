@@ -111,6 +111,41 @@ it('app list fits 100 columns with the ids and names that apps have', async () =
   await database.query('DELETE FROM apps WHERE app_id = $1', [id]);
 });
 
+describe('an app in shadow mode', () => {
+  beforeAll(async () => {
+    await database.query(`
+      INSERT INTO apps (app_id, name, identity, membership, membership_mode)
+      VALUES ('trial', 'Trial', 'none', 'required', 'shadow')`);
+  });
+
+  it('is shown as such, with a warning after 30 days', async () => {
+    expect(await does('app', 'list')).toMatch(/^trial +│ .* │ shadow /m);
+    const show = async () => {
+      const { stdout, stderr } = await im('app', 'show', 'trial', '--json');
+      return { days: (JSON.parse(stdout) as { days_in_shadow: unknown }).days_in_shadow, stderr };
+    };
+    expect(await show()).toEqual({ days: 0, stderr: '' });
+    await database.query(`UPDATE apps SET membership_mode_since = now() - interval '31 days' WHERE app_id = 'trial'`);
+    expect(await show()).toEqual({
+      days: 31,
+      stderr:
+        'warning: the app has been in shadow mode for 31 days, and its rules refuse nothing; ' +
+        'enforce them with im-signature app set --app-id trial --membership-mode enforce\n',
+    });
+    await database.query(`UPDATE apps SET membership_mode = 'enforce' WHERE app_id = 'trial'`);
+    await database.query(`UPDATE apps SET membership_mode = 'shadow' WHERE app_id = 'trial'`);
+    expect(await show()).toEqual({ days: 0, stderr: '' });
+  });
+
+  it('has a warning beside its conversations that their rules are not enforced', async () => {
+    await database.query(`INSERT INTO conversations (app_id, conversation_id) VALUES ('trial', 'c')`);
+    expect((await im('conversation', 'show', 'c', '--app-id', 'trial')).stderr).toBe(
+      'warning: nothing of this is enforced yet: the membership mode of the app "trial" is shadow; ' +
+        'enforce it with im-signature app set --app-id trial --membership-mode enforce\n',
+    );
+  });
+});
+
 describe('conversation show', () => {
   it('shows the rules, the first 100 owners and managers, and the numbers of members, owners and managers', async () => {
     await database.query(`INSERT INTO conversations VALUES ('shop', 'big', 'anyone', 'manager', 'owner', 200000)`);

@@ -116,9 +116,10 @@ describe('an app, from its registration to its end', () => {
   });
 
   it('is changed, disabled and enabled by migrations, each of which reverts', async () => {
-    const row = async () => (await database.query('SELECT name, max_members, disabled FROM apps'))[0];
+    const row = async () => (await database.query('SELECT name, max_members, membership_mode AS mode, disabled FROM apps'))[0];
     const before = await row();
-    await admin.does(['app', 'set', '--app-id', 'shop/1', '--name', 'Shop', '--max-members', '3']);
+    const changes = ['--name', 'Shop', '--max-members', '3', '--membership-mode', 'shadow'];
+    await admin.does(['app', 'set', '--app-id', 'shop/1', ...changes]);
     expect(await admin.fails(['app', 'disable', '--app-id', 'shop/1'])).toMatch(
       /: \d+-set-app-shop-1\.mjs about this app is not applied yet; first run "im-signature migrate"/,
     );
@@ -128,7 +129,7 @@ describe('an app, from its registration to its end', () => {
     );
     await admin.does(['app', 'disable', '--app-id', 'shop/1']);
     await admin.does(['migrate']);
-    expect(await row()).toEqual({ name: 'Shop', max_members: 3, disabled: true });
+    expect(await row()).toEqual({ name: 'Shop', max_members: 3, mode: 'shadow', disabled: true });
     expect(await admin.fails(['sign', 'login', '--app-id', 'shop/1', '--client-id', 'a'])).toMatch(/app_disabled/);
 
     expect(await admin.does(REVERT)).toMatch(/^reverted DisableAppShop1/);
@@ -171,7 +172,11 @@ describe('an app, from its registration to its end', () => {
     const { length } = JSON.parse(await admin.does(['migrate', '--status', '--json'])) as unknown[];
     await database.query(`INSERT INTO conversations (app_id, conversation_id) VALUES ('shop/1', 'c')`);
     await database.query(`INSERT INTO conversation_members VALUES ('shop/1', 'c', 'alice')`);
-    const schema = ['CreateConversationRules1795392000001', 'CreateApps1795392000000'];
+    const schema = [
+      'AddMembershipMode1795699200000',
+      'CreateConversationRules1795392000001',
+      'CreateApps1795392000000',
+    ];
     for (let i = 0; i < length - schema.length - 1; i++) {
       expect(await admin.does(REVERT)).toMatch(/^reverted (Reseal|RotateKey)/);
     }

@@ -15,6 +15,7 @@ beforeAll(async () => {
   for (const membership of ['off', 'where-registered', 'required']) {
     await service.registerApp(membership, 'a-master-key', { membership });
   }
+  await service.registerApp('shadow', 'a-master-key', { membership: 'required', membership_mode: 'shadow' });
   await service.registerApp('small', 'a-master-key', { max_members: 2 });
   await service.registerApp('jwt', 'a-master-key', { identity: 'jwt', membership: 'required' });
   await service.database.query(
@@ -44,7 +45,7 @@ describe('what a client may do in a conversation', () => {
   const role = fc.constantFrom(null, 'member', 'manager', 'owner');
   const rule = fc.constantFrom('anyone', 'member', 'manager', 'owner');
   const world = fc.record({
-    app: fc.constantFrom('off', 'where-registered', 'required'),
+    app: fc.constantFrom('off', 'where-registered', 'required', 'shadow'),
     conversation: fc.option(
       fc.record({
         join_rule: fc.constantFrom('anyone', 'invited'),

@@ -31,6 +31,16 @@ export class AppRecords {
     return requireRegistered(appId, await this.find(appId));
   }
 
+  /** For how many whole days an app has been in shadow mode; null: it is not. */
+  async daysInShadow(appId: string): Promise<number | null> {
+    const [row] = await this.dataSource.query<{ days: number }[]>(
+      `SELECT floor(extract(epoch FROM now() - membership_mode_since) / 86400)::integer AS days
+      FROM apps WHERE app_id = $1 AND membership <> 'off' AND membership_mode = 'shadow'`,
+      [appId],
+    );
+    return row?.days ?? null;
+  }
+
   /** The identity settings of every app that has some. */
   async identities(): Promise<AppIdentity[]> {
     return this.dataSource.getRepository(AppIdentity).find({ order: { appId: 'ASC' } });

@@ -13,6 +13,7 @@ export class App {
   @Column({ type: 'text' }) identity!: Identity;
   @Column({ name: 'timestamp_format', type: 'text' }) timestampFormat!: TimestampFormat;
   @Column({ type: 'text' }) membership!: 'off' | 'where-registered' | 'required';
+  @Column({ name: 'membership_mode', type: 'text' }) membershipMode!: 'shadow' | 'enforce';
   @Column({ name: 'max_members', type: 'integer' }) maxMembers!: number;
   @OneToMany(() => AppMasterKey, (key) => key.app) masterKeys!: Relation<AppMasterKey>[];
 }

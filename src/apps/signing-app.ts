@@ -8,7 +8,7 @@ import type { App } from './app.entity.js';
 import { masterKeyPurpose, open, SealError } from './sealing.js';
 
 type SealedKey = Pick<AppMasterKey, 'version' | 'sealedKey'>;
-type Columns = 'appId' | 'disabled' | 'identity' | 'timestampFormat' | 'membership' | 'maxMembers';
+type Columns = 'appId' | 'disabled' | 'identity' | 'timestampFormat' | 'membership' | 'membershipMode' | 'maxMembers';
 
 /** An app as the request path needs it. A new one replaces it when its rows change, and with it the decrypted keys. */
 export interface SigningApp extends Readonly<Pick<App, Columns>> {

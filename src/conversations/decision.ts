@@ -14,6 +14,13 @@ export interface Operation {
 /** Whether conversation rules apply in an app: `apps.membership`. */
 export type Membership = 'off' | 'where-registered' | 'required';
 
+/** How they apply in an app: columns of `apps`. */
+export interface Policy {
+  readonly membership: Membership;
+  /** `shadow`: what the rules refuse is signed, and counted. */
+  readonly membershipMode: 'shadow' | 'enforce';
+}
+
 export type Role = 'owner' | 'manager' | 'member';
 
 /** The ranks of docs/design.md, "Who may do what"; a client that is no member ranks as anyone. */
@@ -176,6 +183,12 @@ export function decide(operation: Operation, membership: Membership, facts: Fact
   return added > 0 && (memberCount ?? Infinity) + added > memberLimit ? 'conversation_full' : 'allowed';
 }
 
+/** What becomes of a decision: in shadow mode, of refusals only those by bans count. */
+export function enforced(decision: Decision, { membershipMode }: Policy): Decision {
+  if (membershipMode === 'enforce' || decision === 'client_banned' || decision === 'member_banned') return decision;
+  return 'allowed';
+}
+
 /** Which refusals an operation with this action, with members or without, can meet. */
 export function possibleRefusals(operation: Operation): Readonly<Record<Refusal, boolean>> {
   return {
@@ -194,16 +207,18 @@ export function exampleOfNotPermitted(operation: Operation): Permission {
 
 /**
  * @param isCallerProven whether a token proves who asks: such a caller is told which rule refused.
+ * @returns the refusal that shadow mode keeps back, if any.
  * @throws {ProblemError} with the decision as its code, unless the operation is allowed.
  */
 export function requireAllowed(
   operation: Operation,
-  membership: Membership,
+  policy: Policy,
   facts: Facts,
   isCallerProven: boolean,
-): void {
-  const decision = decide(operation, membership, facts);
-  if (decision === 'allowed') return;
+): Refusal | undefined {
+  const decision = decide(operation, policy.membership, facts);
+  if (decision === 'allowed') return undefined;
+  if (enforced(decision, policy) === 'allowed') return decision;
   const missing = decision === 'not_permitted' && isCallerProven ? missingPermission(operation, facts) : undefined;
   throw new ProblemError(decision, missing?.refusal ?? DETAILS[decision](facts), { rule: missing?.rule });
 }

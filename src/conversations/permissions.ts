@@ -1,4 +1,4 @@
-import { type Decision, decide, type Facts, type Membership, type Operation, type Standing } from './decision.js';
+import { type Decision, decide, enforced, type Facts, type Operation, type Policy, type Standing } from './decision.js';
 
 /** A client that asks what it may do in a conversation, and to whom. */
 export type Asked = Pick<Operation, 'appId' | 'clientId' | 'conversationId' | 'members'>;
@@ -22,9 +22,9 @@ export function operationToRead(asked: Asked): Operation {
 }
 
 /** @param facts of `operationToRead`. */
-export function permissionsOf(asked: Asked, membership: Membership, facts: Facts): Permissions {
+export function permissionsOf(asked: Asked, policy: Policy, facts: Facts): Permissions {
   const decideOn = (action: 'invite' | 'kick', id: string, standing: Standing): Decision =>
-    decide({ ...asked, action, members: [id] }, membership, { ...facts, members: [standing] });
+    enforced(decide({ ...asked, action, members: [id] }, policy.membership, { ...facts, members: [standing] }), policy);
   const { clientId, members } = asked;
   return {
     join: decideOn('invite', clientId, facts.client),

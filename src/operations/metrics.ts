@@ -77,6 +77,18 @@ export class Metrics {
     this.counter('app_refusals_total', 'Refusals of requests for an enabled app, by app.', ['app'], () =>
       Array.from(apps, ([app, { refused }]) => [{ app }, refused]),
     );
+    this.counter(
+      'shadow_refusals_total',
+      'Signatures that would have been refused, were the rules of the app enforced.',
+      ['app', 'action', 'code'],
+      () =>
+        Array.from(apps, ([app, { shadowed }]) =>
+          Array.from(shadowed, ([asked, count]) => {
+            const [action = '', code = ''] = asked.split(' ');
+            return [{ app, action, code }, count] as const;
+          }),
+        ).flat(),
+    );
     this.registry.registerMetric(durations(actions));
   }
 

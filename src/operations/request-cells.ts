@@ -16,7 +16,12 @@ interface ActionCells {
   readonly durations: number[];
   seconds: number;
 }
-type AppCells = Record<'signed' | 'refused', number>;
+interface AppCells {
+  signed: number;
+  refused: number;
+  /** By action and code, joined with a blank. */
+  readonly shadowed: Map<string, number>;
+}
 
 /** What is counted of each request: plain numbers, which the metrics copy when they are asked for. */
 @Injectable()
@@ -44,6 +49,11 @@ export class RequestCells {
     if (app !== undefined) this.cellsOf(app)[code === undefined ? 'signed' : 'refused']++;
   }
 
+  /** Counts a signature that would have been refused, were the app's rules enforced. */
+  countShadowed(action: ActionName, app: string, code: ProblemCode): void {
+    add(this.cellsOf(app).shadowed, `${action} ${code}`);
+  }
+
   countElsewhere(code: ProblemCode): void {
     add(this.elsewhere, code);
   }
@@ -58,12 +68,12 @@ export class RequestCells {
   }
 
   private addApp(app: string): AppCells {
-    const cells = { signed: 0, refused: 0 };
+    const cells = { signed: 0, refused: 0, shadowed: new Map<string, number>() };
     this.apps.set(app, cells);
     return cells;
   }
 }
 
-function add(counts: Map<ProblemCode, number>, code: ProblemCode): void {
-  counts.set(code, (counts.get(code) ?? 0) + 1);
+function add<Key>(counts: Map<Key, number>, key: Key): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
 }

@@ -56,9 +56,9 @@ export class PermissionsController {
   @PermissionsDocument()
   async permissions(@Req() { app, asked, deadline }: PermissionsRequest): Promise<string> {
     requireMaxMembers(asked, app);
-    const { membership } = app;
-    const facts = await before(deadline, 'facts to decide by', this.facts.read(operationToRead(asked), membership));
+    const reading = this.facts.read(operationToRead(asked), app.membership);
+    const facts = await before(deadline, 'facts to decide by', reading);
     this.registry.requireCurrent(app);
-    return JSON.stringify(permissionsOf(asked, membership, facts));
+    return JSON.stringify(permissionsOf(asked, app, facts));
   }
 }

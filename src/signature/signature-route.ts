@@ -3,7 +3,8 @@ import { ClientIdentityGuard } from '../identity/client-identity.guard.js';
 import { ClientRateGuard } from '../identity/client-rate.guard.js';
 import { type Action, ACTIONS, type ActionName, type Parameter } from './actions.js';
 import { SignatureDocument } from './signature-document.js';
-import { SortedMembersGuard } from './sorted-members.guard.js';
+import type { SignatureService } from './signature.service.js';
+import { type SignatureHttpRequest, SortedMembersGuard } from './sorted-members.guard.js';
 
 /**
  * A route that signs one action: its path, its checks in their order, and its page in the API document. Where no list is optional,
@@ -25,4 +26,12 @@ export function SignatureRoute(name: ActionName, summary: string, withoutMembers
     Header('Cache-Control', 'no-store'),
     SignatureDocument(name, ids, { operationId: withoutMembers ?? name, summary }),
   );
+}
+
+/** Signs a request that has passed the guards. @returns the body of the answer. */
+export async function answer(signatures: SignatureService, request: SignatureHttpRequest): Promise<string> {
+  const { app, signatureRequest, deadline } = request;
+  const { body, shadowRefusal } = await signatures.sign(app, signatureRequest, deadline);
+  request.shadowRefusal = shadowRefusal;
+  return body;
 }

@@ -1,6 +1,6 @@
 import { Controller, Req, type Type } from '@nestjs/common';
 import type { ActionName } from './actions.js';
-import { SignatureRoute } from './signature-route.js';
+import { answer, SignatureRoute } from './signature-route.js';
 import { SignatureService } from './signature.service.js';
 import type { SignatureHttpRequest } from './sorted-members.guard.js';
 
@@ -9,8 +9,8 @@ export class LoginController {
   constructor(private readonly signatures: SignatureService) {}
 
   @SignatureRoute('login', 'Log in')
-  login(@Req() { app, signatureRequest, deadline }: SignatureHttpRequest): Promise<string> {
-    return this.signatures.sign(app, signatureRequest, deadline);
+  login(@Req() request: SignatureHttpRequest): Promise<string> {
+    return answer(this.signatures, request);
   }
 }
 
@@ -19,13 +19,13 @@ export class ConversionController {
   constructor(private readonly signatures: SignatureService) {}
 
   @SignatureRoute('conversion', 'Open a conversation with members')
-  conversion(@Req() { app, signatureRequest, deadline }: SignatureHttpRequest): Promise<string> {
-    return this.signatures.sign(app, signatureRequest, deadline);
+  conversion(@Req() request: SignatureHttpRequest): Promise<string> {
+    return answer(this.signatures, request);
   }
 
   @SignatureRoute('conversion', 'Open a conversation without members', 'conversionWithoutMembers')
-  conversionWithoutMembers(@Req() { app, signatureRequest, deadline }: SignatureHttpRequest): Promise<string> {
-    return this.signatures.sign(app, signatureRequest, deadline);
+  conversionWithoutMembers(@Req() request: SignatureHttpRequest): Promise<string> {
+    return answer(this.signatures, request);
   }
 }
 
@@ -34,13 +34,13 @@ export class InviteController {
   constructor(private readonly signatures: SignatureService) {}
 
   @SignatureRoute('invite', 'Add members to a conversation')
-  invite(@Req() { app, signatureRequest, deadline }: SignatureHttpRequest): Promise<string> {
-    return this.signatures.sign(app, signatureRequest, deadline);
+  invite(@Req() request: SignatureHttpRequest): Promise<string> {
+    return answer(this.signatures, request);
   }
 
   @SignatureRoute('invite', 'Join a conversation', 'join')
-  join(@Req() { app, signatureRequest, deadline }: SignatureHttpRequest): Promise<string> {
-    return this.signatures.sign(app, signatureRequest, deadline);
+  join(@Req() request: SignatureHttpRequest): Promise<string> {
+    return answer(this.signatures, request);
   }
 }
 
@@ -49,8 +49,8 @@ export class KickController {
   constructor(private readonly signatures: SignatureService) {}
 
   @SignatureRoute('kick', 'Remove members from a conversation, or leave it')
-  kick(@Req() { app, signatureRequest, deadline }: SignatureHttpRequest): Promise<string> {
-    return this.signatures.sign(app, signatureRequest, deadline);
+  kick(@Req() request: SignatureHttpRequest): Promise<string> {
+    return answer(this.signatures, request);
   }
 }
 
@@ -59,8 +59,8 @@ export class QueryController {
   constructor(private readonly signatures: SignatureService) {}
 
   @SignatureRoute('query', 'Read the history of a conversation')
-  query(@Req() { app, signatureRequest, deadline }: SignatureHttpRequest): Promise<string> {
-    return this.signatures.sign(app, signatureRequest, deadline);
+  query(@Req() request: SignatureHttpRequest): Promise<string> {
+    return answer(this.signatures, request);
   }
 }
 
@@ -69,8 +69,8 @@ export class ClientBlockController {
   constructor(private readonly signatures: SignatureService) {}
 
   @SignatureRoute('client-block-conversations', 'Block a conversation for the client itself')
-  block(@Req() { app, signatureRequest, deadline }: SignatureHttpRequest): Promise<string> {
-    return this.signatures.sign(app, signatureRequest, deadline);
+  block(@Req() request: SignatureHttpRequest): Promise<string> {
+    return answer(this.signatures, request);
   }
 }
 
@@ -79,8 +79,8 @@ export class ClientUnblockController {
   constructor(private readonly signatures: SignatureService) {}
 
   @SignatureRoute('client-unblock-conversations', 'Unblock a conversation for the client itself')
-  unblock(@Req() { app, signatureRequest, deadline }: SignatureHttpRequest): Promise<string> {
-    return this.signatures.sign(app, signatureRequest, deadline);
+  unblock(@Req() request: SignatureHttpRequest): Promise<string> {
+    return answer(this.signatures, request);
   }
 }
 
@@ -89,8 +89,8 @@ export class ConversationBlockController {
   constructor(private readonly signatures: SignatureService) {}
 
   @SignatureRoute('conversation-block-clients', 'Block clients from a conversation')
-  block(@Req() { app, signatureRequest, deadline }: SignatureHttpRequest): Promise<string> {
-    return this.signatures.sign(app, signatureRequest, deadline);
+  block(@Req() request: SignatureHttpRequest): Promise<string> {
+    return answer(this.signatures, request);
   }
 }
 
@@ -99,8 +99,8 @@ export class ConversationUnblockController {
   constructor(private readonly signatures: SignatureService) {}
 
   @SignatureRoute('conversation-unblock-clients', 'Unblock clients of a conversation')
-  unblock(@Req() { app, signatureRequest, deadline }: SignatureHttpRequest): Promise<string> {
-    return this.signatures.sign(app, signatureRequest, deadline);
+  unblock(@Req() request: SignatureHttpRequest): Promise<string> {
+    return answer(this.signatures, request);
   }
 }
 

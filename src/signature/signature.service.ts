@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { AppRegistry } from '../apps/app-registry.js';
 import type { SigningApp } from '../apps/signing-app.js';
-import { requireAllowed } from '../conversations/decision.js';
+import { type Refusal, requireAllowed } from '../conversations/decision.js';
 import { FactsReader } from '../conversations/facts-reader.js';
 import { before } from '../problems/deadline.js';
 import { ProblemError } from '../problems/problem-error.js';
@@ -22,6 +22,14 @@ export interface SignatureAnswer {
   signature: string;
 }
 
+/** What a request gets. */
+export interface Signed {
+  /** A `SignatureAnswer` as JSON. */
+  readonly body: string;
+  /** What would have been refused, were the app's rules enforced. */
+  readonly shadowRefusal: Refusal | undefined;
+}
+
 @Injectable()
 export class SignatureService {
   constructor(
@@ -33,16 +41,15 @@ export class SignatureService {
    * Signs a request if the app's limit, bans and the rules of the conversation allow it.
    * @param app as `AppRegistry.find` gave it for this request.
    * @param deadline for reading bans and rules, by `performance.now()`.
-   * @returns a `SignatureAnswer` as JSON.
    * @throws {ProblemError} `too_many_members`, `client_banned`, `member_banned`, `not_permitted`, `conversation_unknown`,
    *   `conversation_full`, `unavailable`
    */
-  async sign(app: SigningApp, request: SignatureRequest, deadline: number): Promise<string> {
+  async sign(app: SigningApp, request: SignatureRequest, deadline: number): Promise<Signed> {
     requireMaxMembers(request, app);
     const facts = await before(deadline, 'facts to decide by', this.facts.read(request, app.membership));
     this.registry.requireCurrent(app);
-    requireAllowed(request, app.membership, facts, app.identity !== 'none');
-    return JSON.stringify(answerTo(request, app));
+    const shadowRefusal = requireAllowed(request, app, facts, app.identity !== 'none');
+    return { body: JSON.stringify(answerTo(request, app)), shadowRefusal };
   }
 }
 

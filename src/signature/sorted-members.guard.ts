@@ -1,4 +1,5 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import type { Refusal } from '../conversations/decision.js';
 import type { IdentifiedRequest } from '../identity/client-identity.guard.js';
 import type { ActionName } from './actions.js';
 import { parseSignatureRequest, type PathParams, type SignatureRequest } from './signature-request.js';
@@ -8,6 +9,8 @@ export interface SignatureHttpRequest extends IdentifiedRequest {
   params: PathParams;
   /** Set by `SortedMembersGuard`. */
   signatureRequest: SignatureRequest;
+  /** Set with the answer: what shadow mode kept back. */
+  shadowRefusal?: Refusal | undefined;
 }
 
 /** Checks the shape of a request, without any look-up: its ids, the order of its member list, and its format. */

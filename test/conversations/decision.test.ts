@@ -7,6 +7,7 @@ import {
   type Facts,
   needsCount,
   type Operation,
+  type Policy,
   possibleRefusals,
   requireAllowed,
   type Role,
@@ -77,13 +78,15 @@ describe('a ban', () => {
   });
 });
 
+const ENFORCED: Policy = { membership: 'required', membershipMode: 'enforce' };
+
 describe('a refusal by a rule', () => {
   const refusalOf = (asked: string, rule: NonNullable<Case['rule']>, roles: Case['roles'], isProven: boolean) => {
     const [action = '', members = ''] = asked.split(' ');
     const operation = operationOf(action as Operation['action'], members === '' ? [] : members.split(':'));
     const people = { ...peopleOf(roles), conversation: conversationOf(rule, roles) };
     try {
-      requireAllowed(operation, 'required', factsOf(operation, people), isProven);
+      requireAllowed(operation, ENFORCED, factsOf(operation, people), isProven);
     } catch (error) {
       if (error instanceof ProblemError) return error;
     }
@@ -235,6 +238,22 @@ describe('for any rules and members,', () => {
         const banned = new Set(['me', ...alsoBanned]);
         expect(decide(asked, on, factsOf(asked, { ...any, banned }))).toBe('client_banned');
       }),
+    );
+  });
+
+  it('what shadow mode allows is what enforcing allows, or is refused by a rule and by no ban', () => {
+    fc.assert(
+      fc.property(operation, membership, people, bans, fc.boolean(), (asked, on, any, alsoBanned, isBanned) => {
+        const banned = new Set(isBanned ? ['me', ...alsoBanned] : alsoBanned);
+        const facts = factsOf(asked, { ...any, banned });
+        const decision = decide(asked, on, facts);
+        const inShadow = () => requireAllowed(asked, { membership: on, membershipMode: 'shadow' }, facts, false);
+        if (decision.endsWith('_banned')) expect(inShadow).toThrow(decision);
+        else expect(inShadow()).toBe(decision === 'allowed' ? undefined : decision);
+        const broughtIn = asked.action === 'conversion' || asked.action === 'invite' ? asked.members : [];
+        if (banned.has('me') || broughtIn.some((id) => banned.has(id))) expect(inShadow).toThrow(/_banned/);
+      }),
+      { numRuns: 5_000 },
     );
   });
 

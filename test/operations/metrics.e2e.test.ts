@@ -22,6 +22,7 @@ let url: string;
 beforeAll(async () => {
   service = await startService({ METRICS_PORT: '0', RATE_LIMIT_PER_MINUTE: '0' });
   [, url = ''] = /Metrics on (\S+)/.exec(service.logged.join('')) ?? [];
+  await service.registerApp('shadow', 'a-master-key', { membership: 'required', membership_mode: 'shadow' });
 });
 
 afterAll(() => service.close());
@@ -168,7 +169,7 @@ it.each([
   ['the dashboard', namesIn(expressions), 30],
   ['the alert rules', namesIn([readFileSync(RULES, 'utf8')]), 10],
 ])('every metric that %s names is printed', async (_, names, least) => {
-  await ask('login/1/alice');
+  await ask('query/shadow/alice/unregistered');
   const printed = new Set(Array.from((await metrics()).matchAll(/^([a-z][a-z0-9_]*)/gm), ([, name]) => name));
   expect([...names].filter((name) => !printed.has(name))).toEqual([]);
   expect(names.size).toBeGreaterThan(least);

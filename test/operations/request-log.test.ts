@@ -35,7 +35,7 @@ describe('a flood of refusals', () => {
     const log = logAt('info');
     for (let i = 0; i < 1_000; i++) log.refused(banned, { request_id: String(i) });
     expect(logged()).toEqual(
-      Array.from({ length: 10 }, (_, i) => `INFO  [Request] The client is banned request_id=${i}`),
+      Array.from({ length: 10 }, (_, i) => `INFO  [Request] The client is banned request_id=${i} code=client_banned`),
     );
     vi.advanceTimersByTime(12_000);
     expect(logged()).toEqual([
@@ -43,7 +43,7 @@ describe('a flood of refusals', () => {
     ]);
     expect(log.counted).toBe(990);
     log.refused(banned, { request_id: 'later' });
-    expect(logged()).toEqual(['INFO  [Request] The client is banned request_id=later']);
+    expect(logged()).toEqual(['INFO  [Request] The client is banned request_id=later code=client_banned']);
   });
 
   it('leaves the refusals with other codes their lines', () => {
@@ -51,7 +51,7 @@ describe('a flood of refusals', () => {
     for (let i = 0; i < 1_000; i++) log.refused(banned, {});
     logged();
     log.refused(new ProblemError('app_disabled', 'The app is disabled.'), {});
-    expect(logged()).toEqual(['INFO  [Request] The app is disabled']);
+    expect(logged()).toEqual(['INFO  [Request] The app is disabled code=app_disabled']);
   });
 
   it('has a line for each at LOG_LEVEL=debug', () => {

@@ -9,7 +9,18 @@ import type { SecretEncoding } from '../../identity/settings.js';
 import { type ForApp, parseText, UsageError } from '../options.js';
 
 /** The options that are columns of `apps`. */
-type AppOptions = Partial<Pick<App, 'name' | 'identity' | 'timestampFormat' | 'membership' | 'maxMembers'>>;
+const APP_OPTIONS = [
+  'name',
+  'identity',
+  'timestampFormat',
+  'membership',
+  'membershipMode',
+  'maxMembers',
+] as const satisfies (keyof App)[];
+
+const isAppOption = (name: string): boolean => (APP_OPTIONS as readonly string[]).includes(name);
+
+type AppOptions = Partial<Pick<App, (typeof APP_OPTIONS)[number]>>;
 
 /** How tokens are verified, where `--identity` is jwt. */
 export type TokenOptions = Partial<Record<'jwksUri' | 'jwksFile' | 'issuer' | 'audience' | 'clientIdClaim', string>> & {
@@ -26,6 +37,12 @@ export function changeOptions(): Option[] {
     choice('--identity <identity>', 'how callers prove who they are; none: open to everyone', 'none', 'jwt'),
     choice('--timestamp-format <format>', 'the form of signed timestamps', 'seconds.micros', 'seconds', 'milliseconds'),
     choice('--membership <rules>', 'whether conversation rules decide', 'off', 'where-registered', 'required'),
+    choice(
+      '--membership-mode <mode>',
+      'shadow: what the rules would refuse is signed, and counted',
+      'shadow',
+      'enforce',
+    ),
     new Option('--max-members <number>', 'the most member ids one request may name').argParser(parseCount),
     new Option('--jwks-uri <uri>', 'where the issuer publishes its public keys; https, or http on this machine')
       .argParser(parseKeySetUri)
@@ -55,7 +72,12 @@ function choice(flags: string, description: string, ...values: string[]): Option
   return new Option(flags, description).choices(values);
 }
 
-const DEFAULTS: Record<string, unknown> = { timestampFormat: 'seconds.micros', membership: 'off', maxMembers: 500 };
+const DEFAULTS: Record<string, unknown> = {
+  timestampFormat: 'seconds.micros',
+  membership: 'off',
+  membershipMode: 'enforce',
+  maxMembers: 500,
+};
 
 export function registrationOptions(): Option[] {
   return changeOptions().map((option) => {
@@ -65,15 +87,13 @@ export function registrationOptions(): Option[] {
   });
 }
 
-const APP_OPTIONS: readonly string[] = ['name', 'identity', 'timestampFormat', 'membership', 'maxMembers'];
-
 /** The options by what they are about; the ones about tokens are undefined where none is given. */
 export function splitOptions({ appId, ...options }: ChangeOptions) {
   const given = Object.entries(options);
-  const tokens = given.filter(([name]) => !APP_OPTIONS.includes(name));
+  const tokens = given.filter(([name]) => !isAppOption(name));
   return {
     appId,
-    app: Object.fromEntries(given.filter(([name]) => APP_OPTIONS.includes(name))) as AppOptions,
+    app: Object.fromEntries(given.filter(([name]) => isAppOption(name))) as AppOptions,
     tokens: tokens.length === 0 ? undefined : (Object.fromEntries(tokens) as TokenOptions),
   };
 }

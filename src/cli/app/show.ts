@@ -5,19 +5,27 @@ import { sealingKeyId } from '../../apps/sealing.js';
 import { keyInForce } from '../../apps/signing-app.js';
 import { type Admin, withAdmin } from '../admin.js';
 import type { Io, OutputOptions } from '../io.js';
+import { enforce } from '../membership.js';
+
+/** Days after which a platform has seen what its rules would refuse. */
+const LONG_IN_SHADOW = 30;
 
 type AppSummary = Readonly<Record<string, string | number | boolean | null>>;
 
 export async function list(io: Io, options: OutputOptions): Promise<void> {
   await withAdmin(io, async (admin) => {
     const summaries = (await admin.apps.all()).map((app) => summaryOf(admin, app));
-    io.printTable(summaries, options, ({ app_id, name, identity, membership, disabled, key_in_force }) => ({
-      app_id,
-      name: clip(String(name)),
-      identity: identity === 'none' ? io.warning('none: open') : identity,
-      membership,
-      key: disabled ? io.warning('disabled') : (key_in_force ?? io.warning('none')),
-    }));
+    io.printTable(
+      summaries,
+      options,
+      ({ app_id, name, identity, membership, membership_mode, disabled, key_in_force }) => ({
+        app_id,
+        name: clip(String(name)),
+        identity: identity === 'none' ? io.warning('none: open') : identity,
+        membership: membership !== 'off' && membership_mode === 'shadow' ? io.warning('shadow') : membership,
+        key: disabled ? io.warning('disabled') : (key_in_force ?? io.warning('none')),
+      }),
+    );
   });
 }
 
@@ -27,8 +35,14 @@ export async function show(io: Io, id: string, options: OutputOptions): Promise<
     const keys = keyStates(app, Date.now());
     const tokens = tokensOf(await admin.apps.identity(id));
     const summary = summaryOf(admin, app);
+    const daysInShadow = await admin.apps.daysInShadow(id);
+    if (daysInShadow !== null && daysInShadow > LONG_IN_SHADOW) {
+      io.printWarning(
+        `the app has been in shadow mode for ${daysInShadow} days, and its rules refuse nothing; enforce them with ${enforce(id)}`,
+      );
+    }
     if (options.json) {
-      io.printJson({ ...summary, keys, tokens });
+      io.printJson({ ...summary, days_in_shadow: daysInShadow, keys, tokens });
       return;
     }
     io.printTable([summary], options, (row) => ({

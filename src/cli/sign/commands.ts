@@ -79,7 +79,13 @@ async function sign(io: Io, name: ActionName, options: SignOptions): Promise<voi
     const registry = new AppRegistry(dataSource, lookUps, new Clock(), sealingKeys);
     const service = new SignatureService(registry, new FactsReader(lookUps));
     const app = await registry.find(request.appId);
-    const answer = JSON.parse(await service.sign(app, request, performance.now() + TIMEOUT)) as SignatureAnswer;
+    const { body, shadowRefusal } = await service.sign(app, request, performance.now() + TIMEOUT);
+    const answer = JSON.parse(body) as SignatureAnswer;
+    if (shadowRefusal !== undefined) {
+      io.printWarning(
+        `signed because the membership mode of the app is shadow; enforced, it would be ${shadowRefusal}`,
+      );
+    }
     if (options.explain) {
       const { conversion_id = '', sorted_member_ids = '', ...rest } = answer;
       const parts = { ...rest, conversion_id, sorted_member_ids, timestamp: String(answer.timestamp) };
