@@ -70,6 +70,7 @@ beforeAll(async () => {
     seal(SECRET, hmacSecretPurpose('3'), service.sealingKeys),
   ]);
   await service.database.query(`INSERT INTO client_bans (app_id, client_id) VALUES ('1', 'mallory')`);
+  await service.database.query(`INSERT INTO client_cutoffs (app_id, client_id) VALUES ('3', 'carol')`);
   await service.database.query(
     `INSERT INTO conversations (app_id, conversation_id, join_rule, invite_rule, member_limit)
      VALUES ('ruled', 'private', 'invited', 'member', NULL), ('ruled', 'full', 'anyone', 'anyone', 1)`,
@@ -270,6 +271,7 @@ describe('each example of a refusal', () => {
   const tokens: Partial<Record<ProblemCode, () => Promise<string>>> = {
     identity_invalid: () => tokenFor(secretKey(`not ${SECRET}`), 'alice'),
     identity_expired: () => tokenFor(secretKey(SECRET), 'alice', { exp: inSeconds(-3600) }),
+    identity_revoked: () => tokenFor(secretKey(SECRET), 'carol'),
     identity_mismatch: () => tokenFor(secretKey(SECRET), 'bob'),
     // Only the client itself is told which rule it was.
     not_permitted: () => tokenFor(secretKey(SECRET), 'alice'),

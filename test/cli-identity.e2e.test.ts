@@ -87,6 +87,11 @@ describe('an app that asks for tokens', () => {
     );
     expect(await admin.fails(check, { input: await token("https://o'neill.example", '-1h') })).toMatch(/has expired;/);
     expect(await admin.fails(check, { input: `${good.slice(0, -4)}AAAA` })).toMatch(/signature verification failed;/);
+    await database.query(`INSERT INTO client_cutoffs (app_id, client_id) VALUES ('shop', 'alice')`);
+    expect(await admin.fails(check, { input: good })).toMatch(
+      /: the tokens of "alice" that were issued before \S+Z are ended; let the client log in anew$/,
+    );
+    await database.query('DELETE FROM client_cutoffs');
     expect(admin.said()).not.toContain(good.split('.')[2]);
   });
 

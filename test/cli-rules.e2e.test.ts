@@ -233,7 +233,7 @@ describe('bans', () => {
       does('ban', 'list', '--app-id', 'shop'),
       does('ban', 'list', '--app-id', 'shop', '--json'),
     ]);
-    expect(text).toMatch(/^client_id +│ state +│ banned_until +│ time +│ reason/);
+    expect(text).toMatch(/^client_id +│ state +│ banned_until +│ time +│ by +│ reason/);
     expect(text).toMatch(/over +│ over +│ \S+Z │ since 1 h 30 min/);
     expect(text).toMatch(/soon +│ in force +│ \S+Z │ (10 d|9 d 23 h) left/);
     expect(text).not.toContain('\u001b');
@@ -267,6 +267,67 @@ describe('bans', () => {
     const codes = await Promise.all(wrong.map(async (args) => (await im('ban', 'add', ...args)).code));
     expect(codes).toEqual(wrong.map(() => 2));
     expect(await database.query(`SELECT FROM client_bans WHERE client_id = 'x'`)).toEqual([]);
+  });
+});
+
+describe('client end', () => {
+  const cutoffs = async (table: string) =>
+    database.query<{ tokens_before: Date; created_by: string }>(`SELECT * FROM ${table} WHERE app_id = 'tokens'`);
+
+  beforeAll(async () => {
+    await database.query(`INSERT INTO apps (app_id, name, identity) VALUES ('tokens', 'Tokens', 'jwt')`);
+  });
+
+  it('ends the tokens of a client, and bans it where that is asked for; it says what is left to do', async () => {
+    const before = Date.now();
+    const output = await does('client', 'end', '--app-id', 'tokens', '--client-id', 'böb', '--ban', '1d');
+    const [cutoff] = await cutoffs('client_cutoffs');
+    expect(cutoff).toMatchObject({ client_id: 'böb', created_by: 'postgres' });
+    const at = cutoff?.tokens_before ?? new Date(0);
+    expect(at.getTime()).toBeGreaterThanOrEqual(before);
+    expect(output.split('\n')).toEqual([
+      `tokens of "böb" issued before ${at.toISOString()} count no more in the app "tokens"`,
+      expect.stringMatching(/^"böb" is banned from it until \S+Z$/) as string,
+      'Left to do at the IM server: connections stay open, and signatures given before are good for 6 hours. ' +
+        'Take the client offline there; its master key is asked for:',
+      '  POST /1.2/rtm/clients/b%C3%B6b/kick',
+      '  X-LC-Id: tokens',
+      '  X-LC-Key: <master key>,master',
+      '  {"reason": "signed out"}',
+      '',
+    ]);
+    await does('client', 'end', '--app-id', 'tokens', '--client-id', 'böb', '--ban');
+    const [later] = await cutoffs('client_cutoffs');
+    expect(later?.tokens_before.getTime()).toBeGreaterThan(at.getTime());
+    expect(await does('ban', 'list', '--app-id', 'tokens')).toMatch(/böb +│ in force │ permanent/);
+  });
+
+  it('ends the tokens of all clients of an app', async () => {
+    expect(await does('client', 'end', '--app-id', 'tokens', '--all')).toMatch(
+      /^tokens of every client issued before /,
+    );
+    expect(await cutoffs('app_cutoffs')).toHaveLength(1);
+  });
+
+  it('leaves a cut-off that is later', async () => {
+    await database.query(`UPDATE app_cutoffs SET tokens_before = '2099-01-01Z' WHERE app_id = 'tokens'`);
+    expect(await does('client', 'end', '--app-id', 'tokens', '--all')).toContain('before 2099-01-01T00:00:00.000Z');
+  });
+
+  it('refuses what it cannot do, and warns where an app asks for no token', async () => {
+    expect(await fails('client', 'end', '--app-id', 'nobody', '--client-id', 'bob')).toContain('no app "nobody"');
+    const wrong = [
+      [],
+      ['--all', '--client-id', 'bob'],
+      ['--all', '--ban', '1d'],
+      ['--client-id', 'bob', '--ban', 'soon'],
+    ];
+    for (const options of wrong) {
+      expect((await im('client', 'end', '--app-id', 'tokens', ...options)).code, options.join(' ')).toBe(2);
+    }
+    expect((await im('client', 'end', '--app-id', 'shop', '--client-id', 'bob')).stderr).toMatch(
+      /^warning: the app "shop" asks for no token, so nothing is ended/,
+    );
   });
 });
 

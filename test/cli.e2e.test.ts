@@ -116,7 +116,8 @@ describe('an app, from its registration to its end', () => {
   });
 
   it('is changed, disabled and enabled by migrations, each of which reverts', async () => {
-    const row = async () => (await database.query('SELECT name, max_members, membership_mode AS mode, disabled FROM apps'))[0];
+    const row = async () =>
+      (await database.query('SELECT name, max_members, membership_mode AS mode, disabled FROM apps'))[0];
     const before = await row();
     const changes = ['--name', 'Shop', '--max-members', '3', '--membership-mode', 'shadow'];
     await admin.does(['app', 'set', '--app-id', 'shop/1', ...changes]);
@@ -173,6 +174,7 @@ describe('an app, from its registration to its end', () => {
     await database.query(`INSERT INTO conversations (app_id, conversation_id) VALUES ('shop/1', 'c')`);
     await database.query(`INSERT INTO conversation_members VALUES ('shop/1', 'c', 'alice')`);
     const schema = [
+      'AddCutoffs1795699200001',
       'AddMembershipMode1795699200000',
       'CreateConversationRules1795392000001',
       'CreateApps1795392000000',

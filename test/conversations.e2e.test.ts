@@ -376,8 +376,17 @@ describe('the SQL of docs/backend.md:', () => {
     await follow('ban lifted');
     expect(await ask('login/shop/bob')).toBe('allowed');
 
+    await follow('signed out everywhere');
+    await follow('signed out everywhere');
+    await follow('all clients signed out');
+    await follow('all clients signed out');
+    for (const table of ['client_cutoffs', 'app_cutoffs']) {
+      const [cutoff] = await service.database.query(`SELECT tokens_before <= now() AS is_past FROM ${table}`);
+      expect(cutoff).toEqual({ is_past: true });
+    }
+
     await follow('conversation closed');
     expect(await ask('invite/shop/alice/c1/dave')).toBe('conversation_unknown');
-    expect(statements).toHaveLength(7);
+    expect(statements).toHaveLength(9);
   });
 });

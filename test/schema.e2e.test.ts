@@ -88,7 +88,7 @@ it('by default a ban is permanent, members may invite, and managers may kick', a
   await service.database.query(CONVERSATION, ['1', 'c']);
   await service.database.query(MEMBER, ['1', 'c', 'a']);
   const [row] = await service.database.query(`
-    SELECT * FROM client_bans NATURAL JOIN conversations NATURAL JOIN conversation_members`);
+    SELECT * FROM client_bans JOIN conversations USING (app_id) JOIN conversation_members USING (app_id)`);
   expect(row).toMatchObject({
     banned_until: null,
     reason: null,

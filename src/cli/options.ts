@@ -53,6 +53,21 @@ export function parseText(text: string): string {
   return text;
 }
 
+const SECONDS: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800 };
+/** The years that PostgreSQL and `--until` take. */
+const LAST_END = Date.parse('9999-12-31T23:59:59.999Z');
+
+/** @returns seconds. */
+export function parseDuration(text: string): number {
+  const [, number, unit = ''] = /^([1-9]\d{0,11})([smhdw])$/.exec(text) ?? [];
+  if (number === undefined) throw new InvalidArgumentError('A whole number with s, m, h, d or w, such as 90m or 1d.');
+  const seconds = Number(number) * (SECONDS[unit] ?? NaN);
+  if (Date.now() + seconds * 1000 > LAST_END) {
+    throw new InvalidArgumentError('It ends after the year 9999; without the option a ban is permanent.');
+  }
+  return seconds;
+}
+
 /** A parser for a time in the future. @param otherwise what to do instead of naming a past one. */
 export const parseTime =
   (otherwise: string) =>

@@ -2,6 +2,7 @@ import { Command, CommanderError, Help, type Option } from 'commander';
 import packageJson from '#package' with { type: 'json' };
 import { appCommands } from './app/commands.js';
 import { banCommands } from './ban/commands.js';
+import { clientCommands } from './client/commands.js';
 import { conversationCommands } from './conversation/commands.js';
 import { databaseCommands } from './database/commands.js';
 import { diagnoseCommand } from './diagnose/commands.js';
@@ -35,6 +36,7 @@ export function createProgram(io: Io): Command {
     identityCommands,
     conversationCommands,
     banCommands,
+    clientCommands,
     memberCommands,
     migrateCommand,
     secretsCommands,

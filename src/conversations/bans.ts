@@ -9,6 +9,9 @@ export interface BanTerms {
 
 export interface Ban extends BanTerms {
   readonly client_id: string;
+  /** When it was written, and by which role; null: before this was recorded. */
+  readonly created_at: Date | null;
+  readonly created_by: string | null;
   readonly in_force: boolean;
   /** Until the end; negative: since the end; null: permanent. */
   readonly seconds_left: number | null;
@@ -32,7 +35,7 @@ type Row<Terms extends BanTerms> = Omit<Terms, 'banned_until'> & { readonly end:
 
 const LIST = `
   SELECT client_id, ${IN_FORCE} AS in_force, ceil(${END} / 1000 - EXTRACT(epoch FROM now())::float8) AS seconds_left,
-    ${END} AS end, reason
+    ${END} AS end, created_at, created_by, reason
   FROM client_bans WHERE app_id = $1 ORDER BY client_id`;
 
 /** Locked, so that the ban reported is the one replaced. */
@@ -41,15 +44,16 @@ const REPLACED = `SELECT ${END} AS end, reason FROM client_bans WHERE app_id = $
 const ADD = `
   INSERT INTO client_bans (app_id, client_id, banned_until, reason)
   VALUES ($1, $2, coalesce($3::timestamptz, now() + $4::float8 * interval '1 second'), $5)
-  ON CONFLICT (app_id, client_id) DO UPDATE SET banned_until = EXCLUDED.banned_until, reason = EXCLUDED.reason
+  ON CONFLICT (app_id, client_id) DO UPDATE SET banned_until = EXCLUDED.banned_until, reason = EXCLUDED.reason,
+    created_at = now(), created_by = current_user
   RETURNING ${END} AS end, reason`;
 
-/** Bans a client. @returns the new ban, and the one it replaces, if any. */
+/** Bans a client, in a transaction of its own or within the one given. @returns the new ban, and the one it replaces, if any. */
 export async function addBan(
-  dataSource: DataSource,
+  database: Pick<DataSource, 'transaction'>,
   { appId, clientId, until, seconds, reason }: NewBan,
 ): Promise<{ ban: BanTerms; replaced: BanTerms | undefined }> {
-  return dataSource.transaction(async (transaction) => {
+  return database.transaction(async (transaction) => {
     const [replaced] = await transaction.query<Row<BanTerms>[]>(REPLACED, [appId, clientId]);
     const values = [appId, clientId, until?.toISOString() ?? null, seconds ?? null, reason ?? null];
     const [added] = await transaction.query<Row<BanTerms>[]>(ADD, values);

@@ -13,6 +13,9 @@ export interface ConversationSummary {
   readonly members: number;
   readonly owners: number;
   readonly managers: number;
+  /** When the row was written, and by which role; null: before this was recorded. */
+  readonly created_at: Date | null;
+  readonly created_by: string | null;
   /** At most 100, owners first, then by client id. */
   readonly above_members: readonly { readonly client_id: string; readonly role: Role }[];
 }
@@ -29,7 +32,7 @@ const SUMMARY = `
     WHERE app_id = $1 AND conversation_id = $2 AND role IN ('owner', 'manager')
     ORDER BY role = 'owner' DESC, client_id LIMIT 100
   )
-  SELECT app_id, conversation_id, join_rule, invite_rule, kick_rule, member_limit, members, owners, managers,
+  SELECT app_id, conversation_id, join_rule, invite_rule, kick_rule, member_limit, members, owners, managers, created_at, created_by,
     COALESCE((SELECT json_agg(listed) FROM listed), '[]') AS above_members
   FROM conversations, counted WHERE app_id = $1 AND conversation_id = $2`;
 

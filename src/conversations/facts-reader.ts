@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Batches } from '../database/batches.js';
 import { isDataFault, LookUps, type Statement } from '../database/look-ups.js';
 import { IN_FORCE } from './bans.js';
+import { tokensBefore } from './cutoffs.js';
 import {
   addsMembers,
   type Conversation,
@@ -24,11 +25,18 @@ const MAX_COUNTED = 10_000;
 /** By digit of `standings`: the rank, plus 4 for a banned client. */
 const STANDINGS = Array.from({ length: 8 }, (_, digit): Standing => ({ rank: digit % 4, banned: digit >= 4 }));
 
+/** What an answer rests on. */
+export interface CurrentFacts extends Facts {
+  /** The later cut-off of the client and the app, in seconds since 1970; null: there is none. */
+  readonly tokensBefore: number | null;
+}
+
 /** A line for each parameter of the statement; no id contains a line break. */
 type Question = readonly [app: string, conversation: string, ids: string, adds: 't' | 'f'];
 
-/** A conversation, all null where it is not registered, and the standings of the ids asked for. */
-type Row = { readonly standings: string } & (Conversation | { readonly [Name in keyof Conversation]: null });
+/** A conversation, all null where it is not registered, the standings of the ids asked for, and the cut-off. */
+type Row = { readonly standings: string } & Pick<CurrentFacts, 'tokensBefore'> &
+  (Conversation | { readonly [Name in keyof Conversation]: null });
 
 /**
  * One row per question. The parameters hold a line per question: the app ($1), the conversation or nothing ($2), the ids joined
@@ -59,7 +67,8 @@ function factsStatement(name: string, counted: string): Statement {
           ), 0)
           FROM unnest(string_to_array(asked.ids, ':')) WITH ORDINALITY AS named (id, place)
           ORDER BY named.place
-        ), '') AS standings
+        ), '') AS standings,
+        ${tokensBefore('asked.app_id', "split_part(asked.ids, ':', 1)")} AS "tokensBefore"
       FROM unnest(
         string_to_array($1, E'\\n'), string_to_array($2, E'\\n', ''), string_to_array($3, E'\\n'), string_to_array($4, E'\\n')
       ) WITH ORDINALITY AS asked (app_id, conversation_id, ids, adds, place)
@@ -72,7 +81,7 @@ function factsStatement(name: string, counted: string): Statement {
 const FACTS = factsStatement('facts', `c.member_limit <= ${MAX_LIMIT_COUNTED_AT_ONCE}`);
 const FACTS_AND_COUNT = factsStatement('facts-and-count', 'c.member_limit IS NOT NULL');
 
-/** Reads what decisions rest on: bans, rules and roles as committed now. Nothing is cached. */
+/** Reads what decisions rest on: bans, cut-offs, rules and roles as committed now. Nothing is cached. */
 @Injectable()
 export class FactsReader {
   private readonly facts = this.batches({ statement: FACTS, maxWeight: MAX_IDS, maxInFlight: 4 });
@@ -81,7 +90,7 @@ export class FactsReader {
   constructor(private readonly lookUps: LookUps) {}
 
   /** @throws {Error} when PostgreSQL does not answer. */
-  async read(operation: Operation, membership: Membership): Promise<Facts> {
+  async read(operation: Operation, membership: Membership): Promise<CurrentFacts> {
     const { appId, clientId, members } = operation;
     const conversationId = needsRules(operation, membership) ? operation.conversationId : '';
     const ids = [clientId, ...members].join(':');
@@ -94,7 +103,7 @@ export class FactsReader {
   }
 
   private batches({ statement, ...limits }: { statement: Statement; maxWeight: number; maxInFlight: number }) {
-    const ask = async (questions: readonly Question[]): Promise<Facts[]> => {
+    const ask = async (questions: readonly Question[]): Promise<CurrentFacts[]> => {
       const parameters = ([0, 1, 2, 3] as const).map((column) =>
         questions.map((question) => question[column]).join('\n'),
       );
@@ -105,10 +114,15 @@ export class FactsReader {
   }
 }
 
-function factsOf(row: Row): Facts {
+function factsOf(row: Row): CurrentFacts {
   const members: Standing[] = [];
   for (let i = 1; i < row.standings.length; i++) members.push(standingOf(row.standings.charCodeAt(i)));
-  return { conversation: row.joinRule === null ? null : row, client: standingOf(row.standings.charCodeAt(0)), members };
+  return {
+    conversation: row.joinRule === null ? null : row,
+    client: standingOf(row.standings.charCodeAt(0)),
+    members,
+    tokensBefore: row.tokensBefore,
+  };
 }
 
 /** @param digit as its character code; that of "0" is 48. */

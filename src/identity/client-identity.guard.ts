@@ -6,6 +6,7 @@ import type { SigningApp } from '../apps/signing-app.js';
 import { before } from '../problems/deadline.js';
 import { ProblemError } from '../problems/problem-error.js';
 import { TokenVerifier } from './token-verifier.js';
+import type { VerifiedToken } from './verify-token.js';
 
 /** Longer tokens are rejected unparsed. Entra ID puts up to 200 groups into one: 12 KiB. */
 const MAX_TOKEN_BYTES = 32 * 1024;
@@ -17,6 +18,8 @@ export interface IdentifiedRequest extends FastifyRequest {
   params: { readonly app_id?: string | undefined; readonly client_id?: string | undefined };
   /** Set by `ClientIdentityGuard`. */
   app: SigningApp;
+  /** Set by it, too; undefined where the app asks for none. */
+  token?: VerifiedToken;
 }
 
 /** Requires a registered app and, unless the app is open to everyone, a token of the client in the path. */
@@ -39,19 +42,19 @@ export class ClientIdentityGuard implements CanActivate {
     if (app instanceof Promise) return app.then((found) => this.identify(request, found));
     request.app = app;
     if (app.identity === 'none') return true;
-    const clientId = this.verifier.clientId(app, bearerToken(request.raw));
-    return clientId instanceof Promise ? this.identifyLater(request, app, clientId) : requireClient(request, clientId);
+    const token = this.verifier.verifyFor(app, bearerToken(request.raw));
+    return token instanceof Promise ? this.identifyLater(request, app, token) : requireClient(request, token);
   }
 
   /** The app may change while the issuer's keys are awaited: then the token is verified again. */
   private async identifyLater(
     request: IdentifiedRequest,
     app: SigningApp,
-    clientId: Promise<string>,
+    token: Promise<VerifiedToken>,
   ): Promise<boolean> {
-    await Promise.allSettled([clientId]);
+    await Promise.allSettled([token]);
     const current = await this.registry.find(app.appId);
-    return current === app ? requireClient(request, await clientId) : this.identify(request, current);
+    return current === app ? requireClient(request, await token) : this.identify(request, current);
   }
 }
 
@@ -77,7 +80,8 @@ export function bearerToken(request: Pick<IncomingMessage, 'headers' | 'rawHeade
 }
 
 /** Ids are compared code unit by code unit, without case folding or Unicode normalisation. */
-function requireClient({ params }: IdentifiedRequest, clientId: string): true {
-  if (clientId === params.client_id) return true;
+function requireClient(request: IdentifiedRequest, token: VerifiedToken): true {
+  request.token = token;
+  if (token.clientId === request.params.client_id) return true;
   throw new ProblemError('identity_mismatch', 'The token is for another client than the one in the path.');
 }

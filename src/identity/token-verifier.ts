@@ -52,16 +52,15 @@ export class TokenVerifier {
   }
 
   /**
-   * The client id of a token; synchronous when the token is cached.
+   * A token's client, and its times; synchronous when the token is cached.
    *
    * @throws {ProblemError} `identity_invalid`, `identity_expired`; `unavailable` when the app's keys are.
    */
-  clientId({ appId, identitySettings }: SigningApp, token: string): string | Promise<string> {
+  verifyFor({ appId, identitySettings }: SigningApp, token: string): VerifiedToken | Promise<VerifiedToken> {
     try {
       if (identitySettings === null) throw new Error(`App ${appId} asks for tokens, but has no settings`);
       const verified = this.verify(identitySettings, token);
-      if (!(verified instanceof Promise)) return verified.clientId;
-      return verified.then(({ clientId }) => clientId, throwAsProblem);
+      return verified instanceof Promise ? verified.catch(throwAsProblem) : verified;
     } catch (error) {
       return throwAsProblem(error);
     }
@@ -86,8 +85,8 @@ export class TokenVerifier {
   }
 
   private async verifyUncached(by: Verification, token: string, key: string): Promise<VerifiedToken> {
-    const { clientId, expires } = await this.counted(verifyToken(token, by.keys, by.settings));
-    const verified = { clientId, expires, verifiedAt: this.clock.read() };
+    const { clientId, expires, issuedAt } = await this.counted(verifyToken(token, by.keys, by.settings));
+    const verified = { clientId, expires, issuedAt, verifiedAt: this.clock.read() };
     // Anything else matches no client, and may be long.
     if (isId(clientId)) this.tokens.set(key, verified);
     return verified;

@@ -16,8 +16,8 @@ export class TokenError extends Error {
   readonly detail = this.isExpired ? 'The token has expired.' : 'The token is not one that this app accepts.';
 }
 
-/** The client of a token; `expires` in seconds since 1970. */
-export type VerifiedToken = Readonly<{ clientId: string; expires: number }>;
+/** The client of a token; `expires` and `issuedAt` in seconds since 1970, the latter undefined without `iat`. */
+export type VerifiedToken = Readonly<{ clientId: string; expires: number; issuedAt: number | undefined }>;
 
 /**
  * Verifies a JWT (RFC 7519, section 7.2) by an app's settings.
@@ -41,10 +41,10 @@ export async function verifyToken(
     withEachMatch(find, async (key) => (await jwtVerify(token, key, options)).payload);
   try {
     const claims = await (keys instanceof RemoteKeys ? keys.use(verify) : verify(keys));
-    const { exp: expires = Infinity } = claims;
+    const { exp: expires = Infinity, iat: issuedAt } = claims;
     if (!Number.isFinite(expires)) throw new TokenError('the claim "exp" is no time');
     const clientId = clientIdIn(claims, clientIdClaim);
-    if (clientId !== undefined) return { clientId, expires };
+    if (clientId !== undefined) return { clientId, expires, issuedAt };
     throw new TokenError(
       `the claim "${clientIdClaim}" is missing, or neither text nor a whole number up to 2^53 - 1: let the issuer send text`,
     );

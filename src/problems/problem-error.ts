@@ -78,6 +78,14 @@ export const PROBLEMS = {
     title: 'The proof of identity has expired',
     example: { detail: 'The token has expired.', asked: { app_id: '3' } },
   },
+  identity_revoked: {
+    status: 401,
+    title: 'The proof of identity was ended',
+    example: {
+      detail: 'The token was issued before the tokens of this client were ended.',
+      asked: { app_id: '3', client_id: 'carol' },
+    },
+  },
   identity_mismatch: {
     status: 403,
     title: 'The caller is another client',

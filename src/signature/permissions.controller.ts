@@ -13,6 +13,7 @@ import { FactsReader } from '../conversations/facts-reader.js';
 import { type Asked, operationToRead, permissionsOf } from '../conversations/permissions.js';
 import { ClientIdentityGuard, type IdentifiedRequest } from '../identity/client-identity.guard.js';
 import { ClientRateGuard } from '../identity/client-rate.guard.js';
+import { requireNotRevoked } from '../identity/cutoffs.js';
 import { before } from '../problems/deadline.js';
 import { ProblemError } from '../problems/problem-error.js';
 import { PermissionsDocument } from './permissions-document.js';
@@ -54,11 +55,12 @@ export class PermissionsController {
   @Header('Content-Type', 'application/json; charset=utf-8')
   @Header('Cache-Control', 'no-store')
   @PermissionsDocument()
-  async permissions(@Req() { app, asked, deadline }: PermissionsRequest): Promise<string> {
+  async permissions(@Req() { app, asked, token, deadline }: PermissionsRequest): Promise<string> {
     requireMaxMembers(asked, app);
     const reading = this.facts.read(operationToRead(asked), app.membership);
     const facts = await before(deadline, 'facts to decide by', reading);
     this.registry.requireCurrent(app);
+    requireNotRevoked(token, facts.tokensBefore);
     return JSON.stringify(permissionsOf(asked, app, facts));
   }
 }

@@ -30,8 +30,8 @@ export function SignatureRoute(name: ActionName, summary: string, withoutMembers
 
 /** Signs a request that has passed the guards. @returns the body of the answer. */
 export async function answer(signatures: SignatureService, request: SignatureHttpRequest): Promise<string> {
-  const { app, signatureRequest, deadline } = request;
-  const { body, shadowRefusal } = await signatures.sign(app, signatureRequest, deadline);
+  const { app, signatureRequest, token, deadline } = request;
+  const { body, shadowRefusal } = await signatures.sign(app, signatureRequest, token, deadline);
   request.shadowRefusal = shadowRefusal;
   return body;
 }

@@ -3,6 +3,8 @@ import { AppRegistry } from '../apps/app-registry.js';
 import type { SigningApp } from '../apps/signing-app.js';
 import { type Refusal, requireAllowed } from '../conversations/decision.js';
 import { FactsReader } from '../conversations/facts-reader.js';
+import { requireNotRevoked } from '../identity/cutoffs.js';
+import type { VerifiedToken } from '../identity/verify-token.js';
 import { before } from '../problems/deadline.js';
 import { ProblemError } from '../problems/problem-error.js';
 import { ACTIONS, type Action, type ActionName, type MessageParts, sign } from './actions.js';
@@ -40,14 +42,21 @@ export class SignatureService {
   /**
    * Signs a request if the app's limit, bans and the rules of the conversation allow it.
    * @param app as `AppRegistry.find` gave it for this request.
+   * @param token that of the caller; undefined where the app asks for none.
    * @param deadline for reading bans and rules, by `performance.now()`.
-   * @throws {ProblemError} `too_many_members`, `client_banned`, `member_banned`, `not_permitted`, `conversation_unknown`,
+   * @throws {ProblemError} `too_many_members`, `identity_revoked`, `client_banned`, `member_banned`, `not_permitted`, `conversation_unknown`,
    *   `conversation_full`, `unavailable`
    */
-  async sign(app: SigningApp, request: SignatureRequest, deadline: number): Promise<Signed> {
+  async sign(
+    app: SigningApp,
+    request: SignatureRequest,
+    token: VerifiedToken | undefined,
+    deadline: number,
+  ): Promise<Signed> {
     requireMaxMembers(request, app);
     const facts = await before(deadline, 'facts to decide by', this.facts.read(request, app.membership));
     this.registry.requireCurrent(app);
+    requireNotRevoked(token, facts.tokensBefore);
     const shadowRefusal = requireAllowed(request, app, facts, app.identity !== 'none');
     return { body: JSON.stringify(answerTo(request, app)), shadowRefusal };
   }

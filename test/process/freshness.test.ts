@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { masterKeyPurpose, seal } from '../../src/apps/sealing.js';
+import { hmacSecretPurpose, masterKeyPurpose, seal } from '../../src/apps/sealing.js';
 import { parseSecretsKey } from '../../src/config/secrets-key.js';
 import type { ProblemDetails } from '../../src/problems/problem-error.js';
 import { makeDatabase, type TestDatabase } from '../support/database.js';
+import { inSeconds, secretKey, tokenFor } from '../support/issuer.js';
 import { type Program, run } from '../support/program.js';
 import { type Answer, hmac, messageOf } from '../support/signature.js';
 
@@ -24,9 +25,25 @@ interface Kind {
   readonly before: string;
   readonly change: (n: number) => string;
   readonly after: string;
+  /** The caller's, by the number of the subject. */
+  readonly tokens?: readonly string[];
 }
 
+const SECRET = 'a secret of the issuer, 32 bytes long';
+const tokens = await Promise.all(
+  Array.from({ length: COUNT }, (_, n) => tokenFor(secretKey(SECRET), `ended-${n}`, { iat: inSeconds(-60) })),
+);
+
 const KINDS: Kind[] = [
+  {
+    // The token is cached from the answer before.
+    name: 'a cut-off',
+    path: (n) => `login/tokens/ended-${n}`,
+    before: 'allowed',
+    change: (n) => `INSERT INTO client_cutoffs (app_id, client_id) VALUES ('tokens', 'ended-${n}')`,
+    after: 'identity_revoked',
+    tokens,
+  },
   {
     name: 'a ban',
     path: (n) => `login/shop/to-ban-${n}`,
@@ -107,6 +124,12 @@ beforeAll(async () => {
      SELECT app_id, 1, sealed_key FROM unnest($1::text[], $2::text[]) AS keys (app_id, sealed_key)`,
     [appIds, appIds.map((appId) => sealed(appId, 1, 'old-key'))],
   );
+  await database.query(`INSERT INTO apps (app_id, name, identity) VALUES ('tokens', 'Tokens', 'jwt')`);
+  await database.query(`INSERT INTO app_master_keys VALUES ('tokens', 1, $1)`, [sealed('tokens', 1, 'a-key')]);
+  await database.query(
+    `INSERT INTO app_identity (app_id, algorithms, sealed_hmac_secret) VALUES ('tokens', '{HS256}', $1)`,
+    [seal(SECRET, hmacSecretPurpose('tokens'), parseSecretsKey(SECRETS_KEY))],
+  );
   services = await Promise.all(
     [0, 1].map(async () => {
       const program = run('src/main.js', { PORT: '0', DATABASE_URL: database.url, SECRETS_KEY });
@@ -124,7 +147,7 @@ afterAll(async () => {
 
 async function resetRules(): Promise<void> {
   const many = `generate_series(0, ${COUNT - 1}) n`;
-  await database.query('TRUNCATE client_bans, conversations, conversation_members');
+  await database.query('TRUNCATE client_bans, client_cutoffs, conversations, conversation_members');
   await database.query(`INSERT INTO client_bans SELECT 'shop', 'banned-' || n FROM ${many}`);
   await database.query(`
     INSERT INTO conversations (app_id, conversation_id, join_rule, member_limit)
@@ -139,8 +162,9 @@ async function resetRules(): Promise<void> {
 
 const urlOf = (process: number): string => services[process % 2]?.url ?? '';
 
-async function ask(url: string, path: string): Promise<string> {
-  const response = await fetch(`${url}/signature/${path}`);
+async function ask(url: string, path: string, token?: string): Promise<string> {
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const response = await fetch(`${url}/signature/${path}`, { headers });
   const body = (await response.json()) as ProblemDetails;
   return response.ok ? 'allowed' : body.code;
 }
@@ -162,7 +186,7 @@ async function changeEverything(
   const outcome: Outcome = { changes: 0, answers: 0, unavailable: 0, contradictions: [] };
   const changes = Array.from({ length: count }, (_, n) => KINDS.map((kind) => ({ kind, n }))).flat();
   const expectAnswer = async (kind: Kind, n: number, expected: string): Promise<void> => {
-    const answer = await ask(urlOf(n), kind.path(n));
+    const answer = await ask(urlOf(n), kind.path(n), kind.tokens?.[n]);
     outcome.answers++;
     if (answer === 'unavailable') outcome.unavailable++;
     else if (answer !== expected) {
@@ -193,7 +217,7 @@ const report = (what: string, { changes, answers, unavailable, contradictions }:
 };
 
 describe('every request sent after a commit is answered by it, in each of two processes:', () => {
-  it('bans, members, roles, rules, limits and conversations', async () => {
+  it('bans, cut-offs, members, roles, rules, limits and conversations', async () => {
     await resetRules();
     const outcome = await changeEverything(COUNT, (client, sql) => client.query(sql));
     report('read after commit', outcome);

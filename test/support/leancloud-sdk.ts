@@ -40,7 +40,7 @@ export interface Conversation {
   unblockMembers(clientIds: string[]): Promise<{ successfulClientIds: string[] }>;
 }
 
-export interface ImClient {
+export interface ImClient extends NodeJS.EventEmitter {
   readonly id: string;
   createConversation(options: { members: string[] }): Promise<Conversation>;
   getConversation(id: string): Promise<Conversation | null>;

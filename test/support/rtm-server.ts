@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import protobuf from 'protobufjs';
-import { WebSocketServer } from 'ws';
+import { type WebSocket, WebSocketServer } from 'ws';
 import { type SpecAction, specMessage } from './spec.js';
 
 /**
@@ -19,6 +19,10 @@ export interface RtmServer {
   readonly accepted: string[];
   /** The operations that were answered with an error, in order. */
   readonly refused: { operation: string; code: number }[];
+  /** Drops the connections, as a network does; the SDK connects again by itself. */
+  drop(): void;
+  /** What the REST call `POST /1.2/rtm/clients/<id>/kick` does: ends the client's sessions, and its session tokens with them. */
+  kick(clientId: string): void;
   close(): Promise<void>;
 }
 
@@ -38,6 +42,8 @@ interface SignatureFields {
   t?: string;
   n?: string;
   s?: string;
+  /** A session token, in place of the signature. */
+  st?: string;
 }
 
 interface Rule {
@@ -62,6 +68,8 @@ const rules: Partial<Record<string, Rule>> = {
 };
 
 const LONGEST_AGE_MS = 6 * 3600 * 1000;
+/** Seconds, as in the SDK's own tests. */
+const SESSION_TOKEN_TTL = 3_600;
 
 // 5.x ships no protocol file of its own; its compiled copy differs only by fields that nothing here reads.
 const protocolFile = createRequire(import.meta.url).resolve('leancloud-realtime/proto/message.proto');
@@ -82,6 +90,8 @@ export async function startRtmServer(options: { appId: string; masterKey: string
   const accepted: string[] = [];
   const refused: RtmServer['refused'] = [];
   const conversations = new Map<string, Set<string>>();
+  const sessionTokens = new Map<string, string>();
+  const sessions = new Map<WebSocket, Set<string>>();
 
   function checkSignature(name: string, client: string, command: Command): void {
     const rule = rules[name];
@@ -124,11 +134,17 @@ export async function startRtmServer(options: { appId: string; masterKey: string
     if (client === undefined || (name !== 'session/open' && !clients.has(client))) {
       throw new Refusal(4105, 'SESSION_REQUIRED');
     }
-    checkSignature(name, client, command);
+    const { st: sessionToken } = command.sessionMessage ?? {};
+    if (sessionToken === undefined) checkSignature(name, client, command);
+    else if (sessionTokens.get(sessionToken) !== client) throw new Refusal(4112, 'SESSION_TOKEN_EXPIRED');
     switch (name) {
-      case 'session/open':
+      case 'session/open': {
         clients.add(client);
-        return { op: 'opened', peerId: client, serverTs: Date.now(), sessionMessage: {} };
+        const st = randomBytes(8).toString('hex');
+        sessionTokens.set(st, client);
+        const sessionMessage = { st, stTtl: SESSION_TOKEN_TTL };
+        return { op: 'opened', peerId: client, serverTs: Date.now(), sessionMessage };
+      }
       case 'session/close':
         clients.delete(client);
         return { op: 'closed', sessionMessage: {} };
@@ -185,6 +201,8 @@ export async function startRtmServer(options: { appId: string; masterKey: string
   });
   sockets.on('connection', (socket) => {
     const clients = new Set<string>();
+    sessions.set(socket, clients);
+    socket.on('close', () => sessions.delete(socket));
     socket.on('message', (data) => {
       const decoded = genericCommand.decode(data as Buffer);
       const command = genericCommand.toObject(decoded, { enums: String, longs: String, arrays: true }) as Command;
@@ -200,6 +218,24 @@ export async function startRtmServer(options: { appId: string; masterKey: string
     port,
     accepted,
     refused,
+    drop() {
+      for (const socket of sockets.clients) socket.terminate();
+    },
+    kick(clientId) {
+      for (const [token, owner] of sessionTokens) if (owner === clientId) sessionTokens.delete(token);
+      for (const [socket, clients] of sessions) {
+        if (!clients.delete(clientId)) continue;
+        const sessionMessage = { code: 4115, reason: 'KICKED_BY_APP' };
+        const told = genericCommand.fromObject({
+          cmd: 'session',
+          op: 'closed',
+          peerId: clientId,
+          appId,
+          sessionMessage,
+        });
+        socket.send(genericCommand.encode(told).finish());
+      }
+    },
     async close() {
       for (const socket of sockets.clients) socket.terminate();
       sockets.close();

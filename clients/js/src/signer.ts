@@ -131,7 +131,7 @@ export function asker<T>(
         const answer = await ask();
         if ('found' in answer) return answer.found;
         const { error, pause } = answer;
-        if (error.code === 'identity_expired' && !renewed) {
+        if (/^identity_(expired|revoked)$/.test(error.code) && !renewed) {
           renewed = true;
           await renewToken(true);
           continue;

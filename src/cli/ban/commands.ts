@@ -1,9 +1,18 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { addBan, type Ban, listBans, removeBan } from '../../conversations/bans.js';
 import { withAdmin } from '../admin.js';
 import { DATABASE, details } from '../help.js';
 import type { Io, OutputOptions } from '../io.js';
-import { APP_ID, CLIENT_ID, type ForApp, type ForClient, JSON_OUTPUT, parseText, parseTime } from '../options.js';
+import {
+  APP_ID,
+  CLIENT_ID,
+  type ForApp,
+  type ForClient,
+  JSON_OUTPUT,
+  parseDuration,
+  parseText,
+  parseTime,
+} from '../options.js';
 
 /** `for`: in seconds. */
 type BanOptions = ForClient & { for?: number; until?: Date; reason?: string };
@@ -83,12 +92,14 @@ async function list(io: Io, options: OutputOptions & ForApp): Promise<void> {
       banned_until: ban.banned_until ?? 'permanent',
       time: timeText(ban),
       // Written by others: nothing in it may steer the terminal.
+      by: ban.created_by,
       reason: ban.reason?.replace(/[\p{Cc}\p{Bidi_Control}]/gu, ' '),
     }));
   });
 }
 
-function untilText({ banned_until: until }: Pick<Ban, 'banned_until'>): string {
+/** Until when a ban lasts, after "is banned". */
+export function untilText({ banned_until: until }: Pick<Ban, 'banned_until'>): string {
   return until === null ? 'permanently' : `until ${until}`;
 }
 
@@ -109,19 +120,4 @@ function durationText(seconds: number): string {
   if (first === -1) return '0 s';
   const shown = parts.slice(first, first + 2).filter(([count]) => count > 0);
   return shown.map(([count, unit]) => `${count} ${unit}`).join(' ');
-}
-
-const SECONDS: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800 };
-/** The years that PostgreSQL and `--until` take. */
-const LAST_END = Date.parse('9999-12-31T23:59:59.999Z');
-
-/** @returns seconds. */
-function parseDuration(text: string): number {
-  const [, number, unit = ''] = /^([1-9]\d{0,11})([smhdw])$/.exec(text) ?? [];
-  if (number === undefined) throw new InvalidArgumentError('A whole number with s, m, h, d or w, such as 90m or 1d.');
-  const seconds = Number(number) * (SECONDS[unit] ?? NaN);
-  if (Date.now() + seconds * 1000 > LAST_END) {
-    throw new InvalidArgumentError('It ends after the year 9999; without the option a ban is permanent.');
-  }
-  return seconds;
 }

@@ -44,8 +44,9 @@ async function show(io: Io, { appId, conversationId, json }: OutputOptions & For
   });
 }
 
-function print(io: Io, { above_members: listed, ...rules }: ConversationSummary): void {
+function print(io: Io, { above_members: listed, created_at, created_by, ...rules }: ConversationSummary): void {
   io.printTable([rules], {}, (row) => ({ ...row, member_limit: row.member_limit ?? 'none' }));
+  if (created_at !== null) io.print(`registered ${created_at.toISOString()} by ${created_by ?? 'unknown'}`);
   if (listed.length === 0) {
     io.print('no owners and no managers');
     return;

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { AppIdentity } from '../../apps/app-identity.entity.js';
+import { cutoffOf } from '../../conversations/cutoffs.js';
 import type { TokenVerifier } from '../../identity/token-verifier.js';
 import type { VerifiedToken } from '../../identity/verify-token.js';
 import { idFault, isId } from '../../problems/ids.js';
@@ -29,9 +30,10 @@ export function identityCommands(program: Command, io: Io): void {
 }
 
 async function check(io: Io, { appId }: ForApp): Promise<void> {
-  await withAdmin(io, async ({ apps, sealingKeys }) => {
+  await withAdmin(io, async ({ apps, dataSource, sealingKeys }) => {
     const { Clock } = await import('../../config/clock.js');
     const { bearerToken } = await import('../../identity/client-identity.guard.js');
+    const { isRevoked } = await import('../../identity/cutoffs.js');
     const { fetchKeySet } = await import('../../identity/fetch-key-set.js');
     const { TokenVerifier } = await import('../../identity/token-verifier.js');
     const app = await apps.require(appId);
@@ -57,10 +59,18 @@ async function check(io: Io, { appId }: ForApp): Promise<void> {
     }
     const authorization = `Bearer ${await readOnce(io, 'token')}`;
     const token = bearerToken({ headers: { authorization }, rawHeaders: ['authorization', authorization] });
-    const { clientId, expires } = await verify(new TokenVerifier(sealingKeys, new Clock()), settings, token);
+    const verified = await verify(new TokenVerifier(sealingKeys, new Clock()), settings, token);
+    const { clientId, expires } = verified;
     if (!isId(clientId)) {
       throw new Error(
         `its client id ${idFault(clientId)}; "im-signature app set --client-id-claim" takes another claim`,
+      );
+    }
+    const cutoff = await cutoffOf(dataSource, appId, clientId);
+    if (cutoff !== null && isRevoked(verified, cutoff)) {
+      const ended = new Date(cutoff * 1000).toISOString();
+      throw new Error(
+        `the tokens of "${clientId}" that were issued before ${ended} are ended; let the client log in anew`,
       );
     }
     // A Date can hold no later time.

@@ -79,7 +79,7 @@ async function sign(io: Io, name: ActionName, options: SignOptions): Promise<voi
     const registry = new AppRegistry(dataSource, lookUps, new Clock(), sealingKeys);
     const service = new SignatureService(registry, new FactsReader(lookUps));
     const app = await registry.find(request.appId);
-    const { body, shadowRefusal } = await service.sign(app, request, performance.now() + TIMEOUT);
+    const { body, shadowRefusal } = await service.sign(app, request, undefined, performance.now() + TIMEOUT);
     const answer = JSON.parse(body) as SignatureAnswer;
     if (shadowRefusal !== undefined) {
       io.printWarning(
