@@ -108,11 +108,11 @@ describe('an app, from its registration to its end', () => {
   it('is shown with the versions of its key, and without any of them', async () => {
     const shown = JSON.parse(await admin.does(['app', 'show', 'shop/1', '--json'])) as { keys: { state: string }[] };
     expect(shown).toMatchObject({ app_id: 'shop/1', name: `"O'Neill's" 店`, identity: 'none', key_in_force: 2 });
-    expect(shown.keys.map(({ state }) => state)).toEqual(['past', 'in force']);
-    expect(await admin.does(['app', 'show', 'shop/1'])).toContain('in force');
+    expect(shown.keys.map(({ state }) => state)).toEqual(['retired', 'signing']);
+    expect(await admin.does(['app', 'show', 'shop/1'])).toContain('signing');
     expect(await admin.does(['app', 'show', 'shop/1'])).toContain('none: open to everyone');
     expect(await admin.does(['app', 'list'])).toContain('none: open');
-    expect(await admin.does(['app', 'check'])).toBe('every sealed key opens, and every app has a key in force\n');
+    expect(await admin.does(['app', 'check'])).toBe('every sealed key opens, and every app has a key that signs\n');
   });
 
   it('is changed, disabled and enabled by migrations, each of which reverts', async () => {
@@ -159,8 +159,8 @@ describe('an app, from its registration to its end', () => {
     const missing =
       'sealed with key "new", this environment has only "old": SECRETS_KEY must hold it with its id, new:<base64>';
     expect(JSON.parse(stdout)).toEqual([
-      { app_id: 'shop/1', fault: `master key 1, which signs no more: ${missing}`, past: true },
-      { app_id: 'shop/1', fault: `master key 2: ${missing}`, past: false },
+      { app_id: 'shop/1', fault: `master key 1, which signs no more: ${missing}`, retired: true },
+      { app_id: 'shop/1', fault: `master key 2: ${missing}`, retired: false },
     ]);
     expect(await admin.fails(['secrets', 'reseal', '--from', 'old', '--to', 'new'], { env: both })).toContain(
       'nothing is sealed with the key "old"',
@@ -174,6 +174,7 @@ describe('an app, from its registration to its end', () => {
     await database.query(`INSERT INTO conversations (app_id, conversation_id) VALUES ('shop/1', 'c')`);
     await database.query(`INSERT INTO conversation_members VALUES ('shop/1', 'c', 'alice')`);
     const schema = [
+      'AllowErasedKeys1795699200002',
       'AddCutoffs1795699200001',
       'AddMembershipMode1795699200000',
       'CreateConversationRules1795392000001',

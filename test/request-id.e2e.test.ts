@@ -94,6 +94,7 @@ describe('X-Request-Id', () => {
       'RateLimit',
       'RateLimit-Policy',
       'Retry-After',
+      'Signature-Key-Version',
       'WWW-Authenticate',
       'X-Request-Id',
     ]);

@@ -4,6 +4,7 @@ import { appliedMigrations, withMigrationLock } from '../database/migrate.js';
 import {
   changeOf,
   firstUnapplied,
+  literal,
   type NewRegistration,
   type Row,
   slugOf,
@@ -12,6 +13,7 @@ import {
 import type { AppIdentity } from './app-identity.entity.js';
 import type { AppRecords } from './app-records.js';
 import type { App } from './app.entity.js';
+import { ERASED, keyStates, requireRegistered } from './app-report.js';
 import { hmacSecretPurpose, masterKeyPurpose, open, seal, sealingKeyId, type SealPurpose } from './sealing.js';
 
 /** An app as it is registered now. */
@@ -67,6 +69,48 @@ export class AppRegistrations {
   }
 
   /**
+   * Writes a migration that erases a version of an app's master key that signs no more, and keeps its row. It fails where that version
+   * signs when it is applied, and cannot be reverted.
+   *
+   * @returns the path of its file.
+   * @throws {Error} when the version is not there, is erased, signs or is scheduled.
+   */
+  async retireKey(appId: string, version: number): Promise<string> {
+    return this.write(async () => {
+      const app = requireRegistered(appId, (await this.present(appId)).app);
+      const key = keyStates(app, Date.now()).find((state) => state.version === version);
+      const name = `version ${version} of the master key of "${appId}"`;
+      if (key === undefined) throw new Error(`there is no ${name}; "im-signature app show" shows which there are`);
+      if (key.sealed_with === ERASED) throw new Error(`${name} is erased already; nothing to do`);
+      if (key.state === 'signing') {
+        throw new Error(`${name} signs; first let another one sign with "im-signature app rotate-key"`);
+      }
+      if (key.state === 'scheduled') {
+        throw new Error(`${name} has not signed yet; revert the migration that adds it instead`);
+      }
+      const row = `app_id = ${literal(appId)} AND version = ${version}`;
+      return {
+        slug: `retire-key-${slugOf(appId)}`,
+        appIds: [appId],
+        comment: 'Erases a version of the master key of an app that signs no more. This cannot be reverted.',
+        changes: [
+          {
+            up: `UPDATE app_master_keys AS k
+SET sealed_key = NULL
+WHERE ${row} AND sealed_key IS NOT NULL AND EXISTS (
+  SELECT FROM app_master_keys AS later
+  WHERE later.app_id = k.app_id AND (later.active_from, later.version) > (k.active_from, k.version)
+    AND later.active_from <= now()
+)`,
+            down: `DO $$ BEGIN RAISE EXCEPTION 'a master key that is erased cannot be brought back'; END $$`,
+            otherwise: 'the master key signs, or is erased already',
+          },
+        ],
+      };
+    });
+  }
+
+  /**
    * Writes a migration that seals with one key all that another one sealed. It fails where a value has changed since.
    *
    * @param from the id of the key to retire.
@@ -87,10 +131,10 @@ export class AppRegistrations {
         table: string,
         column: string,
         key: Row & { app_id: string },
-        old: string,
+        old: string | null,
         purpose: SealPurpose,
       ) => {
-        if (sealingKeyId(old) !== from) return undefined;
+        if (old === null || sealingKeyId(old) !== from) return undefined;
         appIds.add(key.app_id);
         const fresh = seal(open(old, purpose, sealingKeys), purpose, new Map([[to, target]]));
         return changeOf(table, Object.keys(key), { ...key, [column]: old }, { ...key, [column]: fresh }, true);

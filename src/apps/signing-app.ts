@@ -8,6 +8,8 @@ import type { App } from './app.entity.js';
 import { masterKeyPurpose, open, SealError } from './sealing.js';
 
 type SealedKey = Pick<AppMasterKey, 'version' | 'sealedKey'>;
+/** A version of an app's master key, decrypted. */
+export type MasterKey = Readonly<{ version: number; key: KeyObject }>;
 type Columns = 'appId' | 'disabled' | 'identity' | 'timestampFormat' | 'membership' | 'membershipMode' | 'maxMembers';
 
 /** An app as the request path needs it. A new one replaces it when its rows change, and with it the decrypted keys. */
@@ -23,9 +25,9 @@ export interface SigningApp extends Readonly<Pick<App, Columns>> {
    * @param now milliseconds since 1970.
    * @throws {ProblemError} `unavailable` when the app has no key or it cannot be decrypted; the `cause` says why.
    */
-  masterKey(now: number): KeyObject;
+  masterKey(now: number): MasterKey;
   /** All that can be decrypted, earlier and scheduled ones included. */
-  masterKeys(): KeyObject[];
+  masterKeys(): MasterKey[];
 }
 
 interface Content extends Pick<App, Columns> {
@@ -38,7 +40,7 @@ export function signingApp(content: string, readAt: ClockReading, sealingKeys: S
   const { masterKeys, ...app } = JSON.parse(content) as Content;
   const keys = masterKeys
     .sort((a, b) => a.activeFrom - b.activeFrom)
-    .map((key) => ({ ...key, activeFrom: new Date(key.activeFrom), opened: undefined as KeyObject | undefined }));
+    .map((key) => ({ ...key, activeFrom: new Date(key.activeFrom), opened: undefined as MasterKey | undefined }));
   return {
     ...app,
     content,
@@ -60,9 +62,10 @@ export function signingApp(content: string, readAt: ClockReading, sealingKeys: S
   };
 }
 
-function openMasterKey(appId: string, { version, sealedKey }: SealedKey, sealingKeys: SealingKeys): KeyObject {
+function openMasterKey(appId: string, { version, sealedKey }: SealedKey, sealingKeys: SealingKeys): MasterKey {
   try {
-    return createSecretKey(open(sealedKey, masterKeyPurpose(appId, version), sealingKeys));
+    if (sealedKey === null) throw new SealError('is erased');
+    return { version, key: createSecretKey(open(sealedKey, masterKeyPurpose(appId, version), sealingKeys)) };
   } catch (error) {
     if (!(error instanceof SealError)) throw error;
     const cause = new Error(`Master key ${version} of app ${appId}: ${error.message}`);

@@ -23,15 +23,15 @@ export class CheckerService {
     const now = Date.now();
     const app = await this.registry.find(claim.appId);
     const others = await this.registry.others(claim.appId, MAX_OTHER_APPS);
-    const inForce = app.masterKey(now);
+    const signing = app.masterKey(now);
     return diagnose(
       claim,
       {
-        master: inForce.export(),
-        otherVersions: app.masterKeys().flatMap((key) => (key.equals(inForce) ? [] : [key.export()])),
+        master: signing.key.export(),
+        otherVersions: app.masterKeys().flatMap(({ key }) => (key.equals(signing.key) ? [] : [key.export()])),
         appKey: appKey === undefined ? undefined : Buffer.from(appKey),
         otherApps: others.flatMap((other) =>
-          other.masterKeys().map((key) => ({ appId: other.appId, master: key.export() })),
+          other.masterKeys().map(({ key }) => ({ appId: other.appId, master: key.export() })),
         ),
       },
       now,

@@ -42,11 +42,9 @@ export class Io {
   }
 
   /** What comes after a registration is written. @param file its path. */
-  printWritten(file: string): void {
+  printWritten(file: string, revert = 'Revert it: im-signature migrate --revert.'): void {
     this.printSuccess(`wrote ${file}`);
-    this.print(
-      'Next: read it, commit it and have it reviewed. Apply it: im-signature migrate. Revert it: im-signature migrate --revert.',
-    );
+    this.print(`Next: read it, commit it and have it reviewed. Apply it: im-signature migrate. ${revert}`);
   }
 
   printJson(value: unknown): void {

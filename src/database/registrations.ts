@@ -7,8 +7,8 @@ import type { MigrationInterface } from 'typeorm';
 /** A row by column names. */
 export type Row = Readonly<Record<string, unknown>>;
 
-/** An SQL statement, and the one that reverts it; `exact`: each of them must change one row. */
-export type Change = Readonly<{ up: string; down: string; exact?: boolean }>;
+/** An SQL statement, and the one that reverts it. With `otherwise`, each of them must change one row, or fails with that text. */
+export type Change = Readonly<{ up: string; down: string; otherwise?: string | undefined }>;
 
 export interface NewRegistration {
   /** A part of the file's name: `register-app-shop`. */
@@ -19,6 +19,8 @@ export interface NewRegistration {
   readonly opens?: boolean | undefined;
   readonly changes: readonly Change[];
 }
+
+const OTHER_VALUE = 'the row does not have the value that this migration replaces';
 
 /** An id, which may hold any character, as a part of a file's name. */
 export function slugOf(id: string): string {
@@ -32,7 +34,13 @@ export function slugOf(id: string): string {
  * @param exact whether an update fails where the row does not have the values of `before`.
  * @returns undefined when the states are equal.
  */
-export function changeOf(table: string, key: readonly string[], before?: Row, after?: Row, exact = false) {
+export function changeOf(
+  table: string,
+  key: readonly string[],
+  before?: Row,
+  after?: Row,
+  exact = false,
+): Change | undefined {
   const row = after ?? before;
   if (row === undefined) return undefined;
   const equal = (state: Row, columns: readonly string[], separator: string) =>
@@ -49,11 +57,11 @@ export function changeOf(table: string, key: readonly string[], before?: Row, af
   if (changed.length === 0) return undefined;
   const update = (from: Row, to: Row) =>
     `UPDATE ${table}\nSET ${equal(to, changed, ', ')}\n${where}${exact ? ` AND ${equal(from, changed, ' AND ')}` : ''}`;
-  return { up: update(before, after), down: update(after, before), exact };
+  return { up: update(before, after), down: update(after, before), otherwise: exact ? OTHER_VALUE : undefined };
 }
 
 /** A value in SQL: an array as `text[]`, an object as JSON. */
-function literal(value: unknown): string {
+export function literal(value: unknown): string {
   if (value === null || value === undefined) return 'NULL';
   if (typeof value === 'string') return escapeLiteral(value).trim();
   if (Array.isArray(value)) return `ARRAY[${value.map(literal).join(', ')}]::text[]`;
@@ -84,8 +92,8 @@ export async function writeRegistration(folder: string, registration: NewRegistr
 function sourceOf({ slug, appIds, comment, opens = false, changes }: NewRegistration, time: number): string {
   let [up, down] = ['', ''];
   for (const change of changes) {
-    up += queryOf(change.up, change.exact);
-    down = queryOf(change.down, change.exact) + down;
+    up += queryOf(change.up, change.otherwise);
+    down = queryOf(change.down, change.otherwise) + down;
   }
   const name = slug.replace(/(?:^|-)([A-Za-z0-9])/g, (_, letter: string) => letter.toUpperCase());
   return `${opens ? appIds.map(openLine).join('') : ''}// @ts-check
@@ -106,20 +114,23 @@ ${up}  }
   async down(queryRunner) {
 ${down}  }
 }
-${changes.some(({ exact }) => exact) ? REQUIRE_ONE : ''}`;
+${changes.some(({ otherwise }) => otherwise !== undefined) ? REQUIRE_ONE : ''}`;
 }
 
 const REQUIRE_ONE = `
-/** @param {[unknown[], number]} result of an UPDATE */
-function requireOne([, count]) {
-  if (count !== 1) throw new Error('the row does not have the value that this migration replaces');
+/**
+ * @param {[unknown[], number]} result of an UPDATE
+ * @param {string} otherwise
+ */
+function requireOne([, count], otherwise) {
+  if (count !== 1) throw new Error(otherwise);
 }
 `;
 
-function queryOf(sql: string, exact = false): string {
+function queryOf(sql: string, otherwise: string | undefined): string {
   const text = sql.replace(/[\\`]|\$\{/g, '\\$&').replaceAll('\r', '\\r');
   const query = `await queryRunner.query(\`\n${text}\`)`;
-  return `    ${exact ? `requireOne(${query})` : query};\n`;
+  return `    ${otherwise === undefined ? query : `requireOne(${query}, '${otherwise}')`};\n`;
 }
 
 /** Marks a registration as one that changes this app. */

@@ -26,6 +26,11 @@ import {
 /** Stands for a path that does not decode. The URL of a request line cannot hold its space. */
 const UNDECODABLE = '/ malformed';
 /** Seconds for which a browser may cache the answer to a preflight. */
+/** What pages of other origins may read. */
+const EXPOSED_HEADERS = [
+  ...['Allow', 'RateLimit', 'RateLimit-Policy', 'Retry-After'],
+  ...['Signature-Key-Version', 'WWW-Authenticate', 'X-Request-Id'],
+];
 const CORS_MAX_AGE = 86_400;
 /** Every path but the checker's answers GET, and with it HEAD; OPTIONS is a preflight's, and Node keeps CONNECT to itself. */
 const REFUSED_METHODS = METHODS.filter((method) => !['GET', 'HEAD', 'OPTIONS', 'CONNECT'].includes(method));
@@ -79,7 +84,7 @@ export async function setUpHttp(app: NestFastifyApplication): Promise<void> {
     origin: corsOrigins === '*' ? '*' : [...corsOrigins],
     methods: ['GET', 'HEAD'],
     allowedHeaders: ['Authorization', 'X-Request-Id'],
-    exposedHeaders: ['Allow', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'WWW-Authenticate', 'X-Request-Id'],
+    exposedHeaders: EXPOSED_HEADERS,
     maxAge: CORS_MAX_AGE,
     // An OPTIONS request that is no preflight is answered like one.
     strictPreflight: false,

@@ -155,7 +155,14 @@ function answer(name: ActionName, ids: readonly Parameter[]) {
   };
   return {
     description: 'The signature and all that was signed.',
-    headers: REQUEST_ID_RESPONSE_HEADER,
+    headers: {
+      ...REQUEST_ID_RESPONSE_HEADER,
+      'Signature-Key-Version': {
+        description: "Which version of the app's master key signed.",
+        required: true,
+        schema: { type: 'string', pattern: String.raw`^[1-9]\d*$`, example: '1' },
+      },
+    },
     content: {
       'application/json': {
         schema: { type: 'object', required: Object.keys(properties), properties },

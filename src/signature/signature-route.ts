@@ -1,4 +1,5 @@
 import { applyDecorators, Get, Header, UseGuards } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
 import { ClientIdentityGuard } from '../identity/client-identity.guard.js';
 import { ClientRateGuard } from '../identity/client-rate.guard.js';
 import { type Action, ACTIONS, type ActionName, type Parameter } from './actions.js';
@@ -29,9 +30,14 @@ export function SignatureRoute(name: ActionName, summary: string, withoutMembers
 }
 
 /** Signs a request that has passed the guards. @returns the body of the answer. */
-export async function answer(signatures: SignatureService, request: SignatureHttpRequest): Promise<string> {
+export async function answer(
+  signatures: SignatureService,
+  request: SignatureHttpRequest,
+  reply: FastifyReply,
+): Promise<string> {
   const { app, signatureRequest, token, deadline } = request;
-  const { body, shadowRefusal } = await signatures.sign(app, signatureRequest, token, deadline);
+  const { body, keyVersion, shadowRefusal } = await signatures.sign(app, signatureRequest, token, deadline);
   request.shadowRefusal = shadowRefusal;
+  void reply.header('Signature-Key-Version', keyVersion);
   return body;
 }

@@ -1,4 +1,5 @@
-import { Controller, Req, type Type } from '@nestjs/common';
+import { Controller, Req, Res, type Type } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
 import type { ActionName } from './actions.js';
 import { answer, SignatureRoute } from './signature-route.js';
 import { SignatureService } from './signature.service.js';
@@ -9,8 +10,8 @@ export class LoginController {
   constructor(private readonly signatures: SignatureService) {}
 
   @SignatureRoute('login', 'Log in')
-  login(@Req() request: SignatureHttpRequest): Promise<string> {
-    return answer(this.signatures, request);
+  login(@Req() request: SignatureHttpRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
+    return answer(this.signatures, request, reply);
   }
 }
 
@@ -19,13 +20,16 @@ export class ConversionController {
   constructor(private readonly signatures: SignatureService) {}
 
   @SignatureRoute('conversion', 'Open a conversation with members')
-  conversion(@Req() request: SignatureHttpRequest): Promise<string> {
-    return answer(this.signatures, request);
+  conversion(@Req() request: SignatureHttpRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
+    return answer(this.signatures, request, reply);
   }
 
   @SignatureRoute('conversion', 'Open a conversation without members', 'conversionWithoutMembers')
-  conversionWithoutMembers(@Req() request: SignatureHttpRequest): Promise<string> {
-    return answer(this.signatures, request);
+  conversionWithoutMembers(
+    @Req() request: SignatureHttpRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<string> {
+    return answer(this.signatures, request, reply);
   }
 }
 
@@ -34,13 +38,13 @@ export class InviteController {
   constructor(private readonly signatures: SignatureService) {}
 
   @SignatureRoute('invite', 'Add members to a conversation')
-  invite(@Req() request: SignatureHttpRequest): Promise<string> {
-    return answer(this.signatures, request);
+  invite(@Req() request: SignatureHttpRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
+    return answer(this.signatures, request, reply);
   }
 
   @SignatureRoute('invite', 'Join a conversation', 'join')
-  join(@Req() request: SignatureHttpRequest): Promise<string> {
-    return answer(this.signatures, request);
+  join(@Req() request: SignatureHttpRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
+    return answer(this.signatures, request, reply);
   }
 }
 
@@ -49,8 +53,8 @@ export class KickController {
   constructor(private readonly signatures: SignatureService) {}
 
   @SignatureRoute('kick', 'Remove members from a conversation, or leave it')
-  kick(@Req() request: SignatureHttpRequest): Promise<string> {
-    return answer(this.signatures, request);
+  kick(@Req() request: SignatureHttpRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
+    return answer(this.signatures, request, reply);
   }
 }
 
@@ -59,8 +63,8 @@ export class QueryController {
   constructor(private readonly signatures: SignatureService) {}
 
   @SignatureRoute('query', 'Read the history of a conversation')
-  query(@Req() request: SignatureHttpRequest): Promise<string> {
-    return answer(this.signatures, request);
+  query(@Req() request: SignatureHttpRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
+    return answer(this.signatures, request, reply);
   }
 }
 
@@ -69,8 +73,8 @@ export class ClientBlockController {
   constructor(private readonly signatures: SignatureService) {}
 
   @SignatureRoute('client-block-conversations', 'Block a conversation for the client itself')
-  block(@Req() request: SignatureHttpRequest): Promise<string> {
-    return answer(this.signatures, request);
+  block(@Req() request: SignatureHttpRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
+    return answer(this.signatures, request, reply);
   }
 }
 
@@ -79,8 +83,8 @@ export class ClientUnblockController {
   constructor(private readonly signatures: SignatureService) {}
 
   @SignatureRoute('client-unblock-conversations', 'Unblock a conversation for the client itself')
-  unblock(@Req() request: SignatureHttpRequest): Promise<string> {
-    return answer(this.signatures, request);
+  unblock(@Req() request: SignatureHttpRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
+    return answer(this.signatures, request, reply);
   }
 }
 
@@ -89,8 +93,8 @@ export class ConversationBlockController {
   constructor(private readonly signatures: SignatureService) {}
 
   @SignatureRoute('conversation-block-clients', 'Block clients from a conversation')
-  block(@Req() request: SignatureHttpRequest): Promise<string> {
-    return answer(this.signatures, request);
+  block(@Req() request: SignatureHttpRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
+    return answer(this.signatures, request, reply);
   }
 }
 
@@ -99,8 +103,8 @@ export class ConversationUnblockController {
   constructor(private readonly signatures: SignatureService) {}
 
   @SignatureRoute('conversation-unblock-clients', 'Unblock clients of a conversation')
-  unblock(@Req() request: SignatureHttpRequest): Promise<string> {
-    return answer(this.signatures, request);
+  unblock(@Req() request: SignatureHttpRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<string> {
+    return answer(this.signatures, request, reply);
   }
 }
 

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { AppRegistry } from '../apps/app-registry.js';
 import type { SigningApp } from '../apps/signing-app.js';
@@ -28,6 +29,8 @@ export interface SignatureAnswer {
 export interface Signed {
   /** A `SignatureAnswer` as JSON. */
   readonly body: string;
+  /** Which version of the master key signed. */
+  readonly keyVersion: number;
   /** What would have been refused, were the app's rules enforced. */
   readonly shadowRefusal: Refusal | undefined;
 }
@@ -58,7 +61,9 @@ export class SignatureService {
     this.registry.requireCurrent(app);
     requireNotRevoked(token, facts.tokensBefore);
     const shadowRefusal = requireAllowed(request, app, facts, app.identity !== 'none');
-    return { body: JSON.stringify(answerTo(request, app)), shadowRefusal };
+    const now = nowMicroseconds();
+    const { version, key } = app.masterKey(now / 1000);
+    return { body: JSON.stringify(answerTo(request, app, now, key)), keyVersion: version, shadowRefusal };
   }
 }
 
@@ -68,9 +73,9 @@ export function requireMaxMembers({ members: { length } }: Pick<SignatureRequest
   throw new ProblemError('too_many_members', `There are ${length} member ids; the app allows ${app.maxMembers}.`);
 }
 
-function answerTo(request: SignatureRequest, app: SigningApp): SignatureAnswer {
+/** @param now microseconds since 1970. */
+function answerTo(request: SignatureRequest, app: SigningApp, now: number, masterKey: KeyObject): SignatureAnswer {
   const action: Action = ACTIONS[request.action];
-  const now = nowMicroseconds();
   const parts: MessageParts = {
     app_id: request.appId,
     client_id: request.clientId,
@@ -87,6 +92,6 @@ function answerTo(request: SignatureRequest, app: SigningApp): SignatureAnswer {
     action: action.named ? request.action : undefined,
     timestamp: request.forSdk ? Number(parts.timestamp) : parts.timestamp,
     nonce: parts.nonce,
-    signature: sign(action.message(parts), app.masterKey(now / 1000)),
+    signature: sign(action.message(parts), masterKey),
   };
 }

@@ -33,7 +33,8 @@ it.each([
   ['the lowest version, before those that begin together', [key(1, 10), key(2, 10)], 1],
   ['the only one, even in the year 290000', [key(1, Infinity)], 1],
 ])('the master key that signs is %s', (_rule, keys, version) => {
-  expect(appWith(keys).masterKey(NOW).export().toString()).toBe(String(version));
+  const signing = appWith(keys).masterKey(NOW);
+  expect([signing.version, signing.key.export().toString()]).toEqual([version, String(version)]);
 });
 
 it('an app without a master key is unavailable', () => {

@@ -22,6 +22,7 @@ const APP = {
   identity: 'jwt',
   timestamp_format: 'seconds',
   membership: 'off',
+  membership_mode: 'enforce',
   max_members: 500,
 };
 const IDENTITY = {
@@ -64,7 +65,7 @@ async function rows(): Promise<object[][]> {
   const all: object[][] = [];
   for (const table of TABLES) {
     const found = await database.query<{ row: object }>(
-      `SELECT to_jsonb(t) - '{created_at,updated_at,active_from}'::text[] AS row FROM ${table} t`,
+      `SELECT to_jsonb(t) - '{created_at,updated_at,membership_mode_since,active_from}'::text[] AS row FROM ${table} t`,
     );
     all.push(found.map(({ row }) => row));
   }

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { requireRegistered } from '../../apps/app-report.js';
 import { masterKeyPurpose, seal } from '../../apps/sealing.js';
 import { withAdmin } from '../admin.js';
@@ -54,6 +54,20 @@ export function appCommands(program: Command, io: Io): void {
     )
     .action((options: ForApp & { activeFrom?: Date }) => rotateKey(io, options));
 
+  app
+    .command('retire-key')
+    .summary('erase an old master key of an app')
+    .description(
+      'write a migration that erases a version of the master key of an app that signs no more; its row stays. It cannot be reverted',
+    )
+    .requiredOption(...APP_ID)
+    .addOption(new Option('--key-version <number>', 'the version').argParser(parseVersion).makeOptionMandatory())
+    .addHelpText(
+      'after',
+      details({ reads: MIGRATIONS, example: 'im-signature app retire-key --app-id shop --key-version 1' }),
+    )
+    .action((options: ForApp & { keyVersion: number }) => retireKey(io, options));
+
   const setting = app
     .command('set')
     .summary('change an app')
@@ -87,20 +101,20 @@ export function appCommands(program: Command, io: Io): void {
   app
     .command('list')
     .summary('list the apps')
-    .description('list the apps: whether callers need a token, whether rules decide, and which key is in force')
+    .description('list the apps: whether callers need a token, whether rules decide, and which key signs')
     .option(...JSON_OUTPUT)
     .addHelpText('after', details({ reads: DATABASE, example: 'im-signature app list' }))
     .action((options: OutputOptions) => list(io, options));
   idOrArgument(app.command('show'), APP_ID)
     .summary('show an app')
-    .description('show an app, and when each version of its key is or was in force')
+    .description('show an app, and the versions of its key: scheduled, signing or retired')
     .option(...JSON_OUTPUT)
     .addHelpText('after', details({ reads: DATABASE, example: 'im-signature app show --app-id shop' }))
     .action((_id, { appId, ...options }: OutputOptions & ForApp) => show(io, appId, options));
   app
     .command('check')
     .summary('check the keys of the apps')
-    .description('check that every sealed key opens and every app has a key in force; exit code 1 if not')
+    .description('check that every sealed key opens and every app has a key that signs; exit code 1 if not')
     .option(...JSON_OUTPUT)
     .addHelpText('after', details({ reads: DATABASE, example: 'im-signature app check' }))
     .action((options: OutputOptions) => check(io, options));
@@ -128,6 +142,21 @@ async function rotateKey(io: Io, { appId, activeFrom }: ForApp & { activeFrom?: 
     });
     io.printWritten(file);
   });
+}
+
+async function retireKey(io: Io, { appId, keyVersion }: ForApp & { keyVersion: number }): Promise<void> {
+  await withAdmin(io, async ({ registrations }) => {
+    io.printWritten(await registrations.retireKey(appId, keyVersion), 'Once it is applied it cannot be reverted.');
+    io.print(
+      'The migration that added the key still holds it, sealed: whoever has that file and ' +
+        'its SECRETS_KEY can open it.',
+    );
+  });
+}
+
+function parseVersion(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('A whole number from 1.');
+  return Number(text);
 }
 
 async function setDisabled(io: Io, { appId }: ForApp, disabled: boolean): Promise<void> {

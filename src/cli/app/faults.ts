@@ -21,7 +21,7 @@ export async function reportFaults(
   );
   if (options.json) io.printJson(faults);
   else if (registered.length === 0) io.print('no app is registered yet');
-  else if (faults.length === 0) io.printSuccess('every sealed key opens, and every app has a key in force');
+  else if (faults.length === 0) io.printSuccess('every sealed key opens, and every app has a key that signs');
   else for (const { app_id, fault } of faults) io.print(`${app_id}: ${fault}`);
-  return faults.filter(({ past }) => !past);
+  return faults.filter(({ retired }) => !retired);
 }
