@@ -156,7 +156,7 @@ describe('the API document', () => {
   ])('declares for %s, beside X-Request-Id, the headers %j', (status, names) => {
     for (const { operation } of operations) {
       expect(Object.keys(operation.responses[status]?.headers ?? {})).toEqual(['X-Request-Id', ...names]);
-      expect(Object.keys(operation.responses['200']?.headers ?? {})).toEqual(['X-Request-Id']);
+      expect(Object.keys(operation.responses['200']?.headers ?? {})).toEqual(['X-Request-Id', 'Signature-Key-Version']);
     }
   });
 
