@@ -55,7 +55,8 @@ export async function startService(settings: Settings, ready: () => void): Promi
   if (withDemo) await makeDemoApps(dataSource, keys);
   const { decrypted, faults, openToEveryone } = await app.get(AppRegistry).probe(Date.now());
   if (decrypted === 0 && faults[0] !== undefined) {
-    throw new Error(`SECRETS_KEY: decrypts no app's master key; use the one that sealed them. First: ${faults[0]}`);
+    const variable = settings.sealingKeysVariable;
+    throw new Error(`${variable}: decrypts no app's master key; use the one that sealed them. First: ${faults[0]}`);
   }
   const demo = withDemo ? await demoInstructions(dataSource, keys) : undefined;
   const difference = await clockDifference(dataSource);

@@ -63,6 +63,8 @@ describe('the help of each command', () => {
     for (const name of ['DATABASE_URL', 'DATA_DIR', 'SECRETS_KEY', 'MIGRATIONS_DIR']) {
       expect(help).toMatch(new RegExp(`^  ${name} `, 'm'));
     }
+    expect(help).toContain('\n  or DATABASE_URL_FILE, SECRETS_KEY_FILE: a file that holds the value\n');
+    expect(await admin.does(['database', 'url', '--help'])).toContain('\n  or DATABASE_URL_FILE: a file');
     expect(await admin.does(['conversation', 'show', '--help'])).toMatch(/--conversation-id <id> .+\(required\)/);
   });
 });

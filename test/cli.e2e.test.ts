@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { masterKeyPurpose, seal } from '../src/apps/sealing.js';
@@ -71,6 +72,21 @@ describe('an app, from its registration to its end', () => {
     expect(await admin.does(['migrate'])).toMatch(/^applied RegisterAppShop1\d{13}\nevery sealed key opens/);
     const ask = await serve({ SECRETS_KEY });
     expect(isSignedWith(await ask('login/shop%2F1/alice'), FIRST_KEY)).toBe(true);
+  });
+
+  it('may be registered with the secrets in files', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'im-signature-secrets-'));
+    await writeFile(join(folder, 'url'), `${database.url}\n`);
+    await writeFile(join(folder, 'key'), `${SECRETS_KEY}\n`);
+    const withFiles = await makeAdmin({
+      DATABASE_URL_FILE: join(folder, 'url'),
+      SECRETS_KEY_FILE: join(folder, 'key'),
+    });
+    const register = ['app', 'register', '--app-id', 'files', '--name', 'x', '--identity', 'none'];
+    const { code, stdout } = await withFiles.im(register, { input: FIRST_KEY });
+    expect([code, stdout]).toEqual([0, expect.stringContaining('Sealing with the key "old" of SECRETS_KEY_FILE.\n')]);
+    await withFiles.remove();
+    await rm(folder, { recursive: true });
   });
 
   it('signs with the key alone when a byte order mark was piped before it', async () => {

@@ -12,6 +12,8 @@ export interface Admin {
   readonly apps: AppRecords;
   readonly registrations: AppRegistrations;
   readonly sealingKeys: SealingKeys;
+  /** The variable that gives them, or would. */
+  readonly sealingKeysVariable: Settings['sealingKeysVariable'];
   /** Whether the database is the embedded one. */
   readonly embedded: boolean;
   /** The file of the key that seals where there is no `SECRETS_KEY`, which only an embedded database allows. */
@@ -55,6 +57,7 @@ export async function connectAdmin<T>(url: string, settings: Settings, work: (ad
       apps,
       registrations: new AppRegistrations(dataSource, apps, settings.migrationsDir),
       sealingKeys: loadSealingKeys(settings),
+      sealingKeysVariable: settings.sealingKeysVariable,
       embedded: settings.databaseUrl === undefined,
       embeddedKeyFile: settings.sealingKeys === undefined ? keyFile(settings.dataDir) : undefined,
       withOwnConnection: (onClient) => withOwnConnection(url, onClient),

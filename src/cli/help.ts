@@ -25,9 +25,13 @@ interface HelpDetails {
 export function details({ stdin, reads = [], example }: HelpDetails): string {
   const width = Math.max(...reads.map((name) => name.length));
   const variables = reads.map((name) => `\n  ${name.padEnd(width)}  ${VARIABLES[name]}`).join('');
+  const inFiles = reads
+    .filter((name) => name === 'DATABASE_URL' || name === 'SECRETS_KEY')
+    .map((name) => `${name}_FILE`);
+  const files = inFiles.length === 0 ? '' : `\n  or ${inFiles.join(', ')}: a file that holds the value`;
   return [
     stdin === undefined ? '' : `\nStandard input:\n  ${stdin.replaceAll('\n', '\n  ')}\n`,
-    variables === '' ? '' : `\nEnvironment, or a file .env in the current folder:${variables}\n`,
+    variables === '' ? '' : `\nEnvironment, or a file .env in the current folder:${variables}${files}\n`,
     `\nExample:\n  ${example}`,
   ].join('');
 }

@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { IsIn, IsNotEmpty, IsPort, Matches, ValidateBy, validateSync } from 'class-validator';
+import { readSecretFile } from './secret-file.js';
 import { parseSecretsKey } from './secrets-key.js';
 
 /** Built, this file is in `dist/src`; `dist` has a copy of package.json, which is not the package's. */
@@ -20,19 +21,25 @@ export class SettingsError extends Error {
   }
 }
 
-const NOT_EMPTY = { message: '$property: must not be empty' };
-const mustBe = (rule: string) => ({ message: `$property: must be ${rule}, not "$value"` });
+const NOT_EMPTY = { message: 'must not be empty' };
+const mustBe = (rule: string) => ({ message: `must be ${rule}, not "$value"` });
+
+/** The variables whose value may be in a file, which `…_FILE` names. */
+const SECRETS = ['DATABASE_URL', 'SECRETS_KEY'] as const;
+type Secret = (typeof SECRETS)[number];
 
 /** The variables as text, with their defaults. */
 class Environment {
   @IsNotEmpty(NOT_EMPTY) HOST = '127.0.0.1';
   @IsPort(mustBe('a whole number from 0 to 65535')) PORT = '3000';
   @IsPort(mustBe('a whole number from 0 to 65535')) METRICS_PORT?: string;
-  @Parses(parseDatabaseUrl) DATABASE_URL?: string;
+  @Parses(parseDatabaseUrl) DATABASE_URL?: string | undefined;
+  @IsNotEmpty(NOT_EMPTY) DATABASE_URL_FILE?: string;
   @Matches(/^[1-9]\d{0,2}$/, mustBe('a whole number from 1 to 999')) DATABASE_POOL_SIZE = '10';
   @IsNotEmpty(NOT_EMPTY) DATA_DIR = '.data';
   @Parses(parseFolder) MIGRATIONS_DIR = join(PACKAGE_ROOT, 'migrations');
-  @Parses(parseSecretsKey) SECRETS_KEY?: string;
+  @Parses(parseSecretsKey) SECRETS_KEY?: string | undefined;
+  @IsNotEmpty(NOT_EMPTY) SECRETS_KEY_FILE?: string;
   @Parses(parseCorsOrigins) CORS_ORIGINS?: string;
   @Matches(/^[1-9]\d{1,4}$/, mustBe('a whole number from 10 to 99999')) REQUEST_TIMEOUT_MS = '2000';
   @Matches(/^(0|[1-9]\d{0,5})$/, mustBe('a whole number from 0 to 999999')) RATE_LIMIT_PER_ADDRESS_PER_MINUTE = '0';
@@ -64,6 +71,8 @@ export class Settings {
     readonly migrationsDir = resolve(environment.MIGRATIONS_DIR),
     /** Undefined only without `databaseUrl`: the key is then a file in `dataDir`. */
     readonly sealingKeys = environment.SECRETS_KEY === undefined ? undefined : parseSecretsKey(environment.SECRETS_KEY),
+    /** The variable that gives them. */
+    readonly sealingKeysVariable = variableOf(environment, 'SECRETS_KEY'),
     /** The origins whose pages may call from a browser; `*`: any. */
     readonly corsOrigins = parseCorsOrigins(environment.CORS_ORIGINS ?? (databaseUrl === undefined ? '*' : 'none')),
     /** Milliseconds after which an unanswered request is refused. */
@@ -84,6 +93,11 @@ export class Settings {
     readonly checker = environment.CHECKER === undefined ? !production : environment.CHECKER === 'on',
     readonly logLevel = environment.LOG_LEVEL,
   ) {}
+}
+
+/** The variable that is set for a secret, or else the one of its value. */
+function variableOf(environment: Environment, secret: Secret): Secret | `${Secret}_FILE` {
+  return environment[`${secret}_FILE`] === undefined ? secret : `${secret}_FILE`;
 }
 
 /** The settings of this process: its environment, and `.env` in the current folder for variables that are not set. */
@@ -128,25 +142,50 @@ function misreadLine(text: string, variables: NodeJS.Dict<string>): number | und
  * Reads the settings from environment variables. One that is set but empty is a mistake: an empty `DATABASE_URL` must not
  * start an embedded database in production.
  *
- * @throws {SettingsError} with one line per fault; it never repeats `SECRETS_KEY` or `DATABASE_URL`.
+ * @throws {SettingsError} with one line per fault; it never repeats `SECRETS_KEY` or `DATABASE_URL`, nor what is in their files.
  */
 export function readSettings(env: NodeJS.ProcessEnv): Settings {
   const environment = new Environment();
   for (const name of Object.keys(environment)) {
     if (env[name] !== undefined) Object.assign(environment, { [name]: env[name] });
   }
-  const errors = validateSync(environment, { skipUndefinedProperties: true });
-  const faults = errors.flatMap(({ constraints }) => Object.values(constraints ?? {}));
-  if (environment.DATABASE_URL !== undefined && environment.SECRETS_KEY === undefined) {
-    faults.push('SECRETS_KEY: is required with DATABASE_URL; make a key with "im-signature secrets new"');
+  const faults = takeSecretFiles(environment);
+  for (const { property, constraints } of validateSync(environment, { skipUndefinedProperties: true })) {
+    const secret = SECRETS.find((name) => name === property);
+    const name = secret === undefined ? property : variableOf(environment, secret);
+    faults.push(...Object.values(constraints ?? {}).map((fault) => `${name}: ${fault}`));
+  }
+  const isSet = (secret: Secret) => environment[variableOf(environment, secret)] !== undefined;
+  if (isSet('DATABASE_URL') && !isSet('SECRETS_KEY')) {
+    const url = variableOf(environment, 'DATABASE_URL');
+    faults.push(`SECRETS_KEY: is required with ${url}; make a key with "im-signature secrets new"`);
   }
   const production = environment.NODE_ENV === 'production';
   // A line of `.env` that is not understood must not start an empty database in front of every login.
-  if (production && environment.DATABASE_URL === undefined && env.DATA_DIR === undefined) {
+  if (production && !isSet('DATABASE_URL') && env.DATA_DIR === undefined) {
     faults.push('DATABASE_URL: is required with NODE_ENV=production; for an embedded PostgreSQL set DATA_DIR instead');
   }
   if (faults.length > 0) throw new SettingsError(faults);
   return new Settings(environment, production);
+}
+
+/** Reads the files of secrets into the variables that they stand for. @returns the faults. */
+function takeSecretFiles(environment: Environment): string[] {
+  return SECRETS.flatMap((secret) => {
+    const file = environment[`${secret}_FILE`];
+    if (file === undefined || file === '') return [];
+    // Nobody can tell which of two the operator means.
+    if (environment[secret] !== undefined) {
+      environment[secret] = undefined;
+      return [`${secret}_FILE: ${secret} is set, too, in the environment or in .env; set one of them`];
+    }
+    try {
+      environment[secret] = readSecretFile(file);
+      return [];
+    } catch (error) {
+      return [`${secret}_FILE: ${(error as Error).message}`];
+    }
+  });
 }
 
 /** Also of a hybrid app: `capacitor://localhost`. No browser's host has a `*`, or a dot first: that would match nothing. */
@@ -169,7 +208,7 @@ function Parses(parse: (text: string) => unknown): PropertyDecorator {
       return false;
     }
   };
-  return ValidateBy({ name: 'parses', validator: { validate, defaultMessage: () => `$property: ${fault}` } });
+  return ValidateBy({ name: 'parses', validator: { validate, defaultMessage: () => fault } });
 }
 
 function parseFolder(path: string): void {

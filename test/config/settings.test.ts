@@ -1,6 +1,8 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { built } from '../support/built.js';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { readSettings, SettingsError } from '../../src/config/settings.js';
 
 afterEach(() => {
@@ -31,6 +33,7 @@ describe('the settings', () => {
       dataDir: '.data',
       migrationsDir: join(import.meta.dirname, '../../migrations'),
       sealingKeys: undefined,
+      sealingKeysVariable: 'SECRETS_KEY',
       corsOrigins: '*',
       checker: true,
       logLevel: 'info',
@@ -183,5 +186,101 @@ describe('the settings', () => {
     const faults = faultsOf({ DATABASE_URL: `x${URL}`, SECRETS_KEY: 'topsecret' }).join();
     expect(faults).not.toContain('hunter2');
     expect(faults).not.toContain('topsecret');
+  });
+});
+
+describe('a file of a secret', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'im-signature-secrets-'));
+  afterAll(() => {
+    rmSync(folder, { recursive: true });
+  });
+  const file = (name: string, content: string | Buffer): string => {
+    writeFileSync(join(folder, name), content);
+    return join(folder, name);
+  };
+  const key = file('key', `2027:${KEY}\n`);
+  const url = file('url', URL);
+
+  it.each([
+    ['as it is', URL, `k:${KEY}`],
+    ['with a line break at its end', `${URL}\n`, `k:${KEY}\r\n`],
+    ['with blanks and lines around it', `\n \t${URL} \n\n`, `  k:${KEY}\n \n`],
+    ['after a byte order mark', `\ufeff${URL}`, `\ufeffk:${KEY}\r\n`],
+  ])('holds the value: %s', (_, urlText, keyText) => {
+    const settings = readSettings({
+      NODE_ENV: 'production',
+      DATABASE_URL_FILE: file('url-of-form', urlText),
+      SECRETS_KEY_FILE: file('key-of-form', keyText),
+    });
+    expect(settings.databaseUrl).toBe(URL);
+    expect([...(settings.sealingKeys ?? [])]).toEqual([['k', Buffer.from(KEY, 'base64')]]);
+    // As for a DATABASE_URL: the database is not the embedded one.
+    expect(settings.corsOrigins).toEqual([]);
+  });
+
+  it('goes with the other as a variable, and with an embedded database', () => {
+    expect(faultsOf({ DATABASE_URL: URL, SECRETS_KEY_FILE: key })).toEqual([]);
+    expect(faultsOf({ DATABASE_URL_FILE: url, SECRETS_KEY: KEY })).toEqual([]);
+    const { databaseUrl, sealingKeys, sealingKeysVariable } = readSettings({ SECRETS_KEY_FILE: key });
+    expect([databaseUrl, sealingKeys?.size, sealingKeysVariable]).toEqual([undefined, 1, 'SECRETS_KEY_FILE']);
+  });
+
+  mkdirSync(join(folder, 'folder'));
+  it.each<[NodeJS.ProcessEnv, string]>([
+    [{ SECRETS_KEY_FILE: '' }, 'SECRETS_KEY_FILE: must not be empty'],
+    [{ DATABASE_URL_FILE: '', SECRETS_KEY: KEY, NODE_ENV: 'production' }, 'DATABASE_URL_FILE: must not be empty'],
+    [{ SECRETS_KEY_FILE: `${folder}/none` }, `SECRETS_KEY_FILE: ${folder}/none cannot be read (ENOENT)`],
+    [
+      { DATABASE_URL_FILE: `${folder}/none`, SECRETS_KEY: KEY, NODE_ENV: 'production' },
+      `DATABASE_URL_FILE: ${folder}/none cannot be read (ENOENT)`,
+    ],
+    [{ SECRETS_KEY_FILE: `${key}/x` }, `SECRETS_KEY_FILE: ${key}/x cannot be read (ENOTDIR)`],
+    [
+      { SECRETS_KEY_FILE: `${folder}/folder` },
+      `SECRETS_KEY_FILE: ${folder}/folder cannot be read (it is no regular file)`,
+    ],
+    // It would never end.
+    [{ SECRETS_KEY_FILE: '/dev/zero' }, 'SECRETS_KEY_FILE: /dev/zero cannot be read (it is no regular file)'],
+    [{ SECRETS_KEY_FILE: file('empty', '') }, `SECRETS_KEY_FILE: ${folder}/empty is empty`],
+    [{ SECRETS_KEY_FILE: file('blank', '\ufeff \n') }, `SECRETS_KEY_FILE: ${folder}/blank is empty`],
+    [
+      { SECRETS_KEY_FILE: file('utf-16', Buffer.from(`\ufeff${KEY}`, 'utf16le')) },
+      `SECRETS_KEY_FILE: ${folder}/utf-16 is not UTF-8`,
+    ],
+    [
+      { SECRETS_KEY_FILE: file('short', 'topsecret') },
+      'SECRETS_KEY_FILE: entry 1: not the base64 of 32 bytes (44 characters, the last one =)',
+    ],
+    [
+      { DATABASE_URL_FILE: file('mysql', 'mysql://user:hunter2@db/im'), SECRETS_KEY: KEY },
+      'DATABASE_URL_FILE: must have the form postgres://user:password@host:5432/database',
+    ],
+    [
+      { DATABASE_URL_FILE: url },
+      'SECRETS_KEY: is required with DATABASE_URL_FILE; make a key with "im-signature secrets new"',
+    ],
+    [
+      { SECRETS_KEY: 'topsecret', SECRETS_KEY_FILE: key },
+      'SECRETS_KEY_FILE: SECRETS_KEY is set, too, in the environment or in .env; set one of them',
+    ],
+    [
+      { DATABASE_URL: URL, DATABASE_URL_FILE: `${folder}/none`, SECRETS_KEY: KEY, NODE_ENV: 'production' },
+      'DATABASE_URL_FILE: DATABASE_URL is set, too, in the environment or in .env; set one of them',
+    ],
+  ])('that is wrong stops the start: %j', (env, fault) => {
+    expect(faultsOf(env)).toEqual([fault]);
+  });
+
+  it.each([
+    { SECRETS_KEY_FILE: KEY },
+    { SECRETS_KEY_FILE: `k:${KEY}` },
+    { DATABASE_URL_FILE: URL, SECRETS_KEY: KEY },
+    { DATABASE_URL_FILE: 'user:hunter2@db/im', SECRETS_KEY: KEY },
+  ])('is not named where the secret itself was given for it: %j', (env) => {
+    expect(faultsOf(env)).toEqual([
+      expect.stringMatching(
+        /^\w+_FILE: the file \(not named here: it looks like the secret itself\) cannot be read \(ENOENT\)$/,
+      ),
+    ]);
   });
 });

@@ -42,7 +42,7 @@ describe('an operator finds every setting', () => {
     const { 'x-service': service } = parse(read('docker-compose.yml'), { merge: true }) as {
       'x-service': { environment: Record<string, string | null> };
     };
-    const decided = ['HOST', 'PORT', 'DATA_DIR', 'MIGRATIONS_DIR', 'NODE_ENV'];
+    const decided = ['HOST', 'PORT', 'DATABASE_URL_FILE', 'DATA_DIR', 'SECRETS_KEY_FILE', 'MIGRATIONS_DIR', 'NODE_ENV'];
     expect(Object.keys(service.environment).toSorted()).toEqual(
       [...variables()].filter((variable) => !decided.includes(variable)).toSorted(),
     );

@@ -87,3 +87,21 @@ it('a line of a .env that sets nothing stops the start, also as the last one, an
   expect(refused.output()).toBe('im-signature did not start. .env: line 7 is not of the form NAME=value\n');
   expect(await readdir(folder())).toEqual(['.env']);
 });
+
+it('the secrets may be in files, of which .env and the environment name one each', async () => {
+  writeFileSync(join(folder(), 'url'), `\ufeff${database.url}\r\n`);
+  writeFileSync(join(folder(), 'key'), `${SECRETS_KEY}\n`);
+  writeFileSync(join(folder(), '.env'), 'DATABASE_URL_FILE=url\nPORT=0\n');
+  const service = startHere({ NODE_ENV: 'production', SECRETS_KEY_FILE: join(folder(), 'key') });
+  const [, url = ''] = await service.prints(/Ready on (http:[\w.:/-]+)/);
+  expect((await fetch(`${url}/health/ready`)).status).toBe(200);
+});
+
+it('a secret in .env and the file of it in the environment stop the start', async () => {
+  writeFileSync(join(folder(), '.env'), complete());
+  const service = startHere({ SECRETS_KEY_FILE: join(folder(), 'key') });
+  expect(await service.ends()).toBe(1);
+  expect(service.output()).toBe(
+    'im-signature did not start. SECRETS_KEY_FILE: SECRETS_KEY is set, too, in the environment or in .env; set one of them\n',
+  );
+});

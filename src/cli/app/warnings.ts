@@ -2,10 +2,10 @@ import type { Admin } from '../admin.js';
 import type { Io } from '../io.js';
 
 /** Says which key will seal, before a secret is asked for. */
-export function nameSealingKey(io: Io, { sealingKeys, embeddedKeyFile }: Admin): void {
+export function nameSealingKey(io: Io, { sealingKeys, sealingKeysVariable, embeddedKeyFile }: Admin): void {
   const [id = ''] = sealingKeys.keys();
   if (embeddedKeyFile === undefined) {
-    io.print(`Sealing with the key "${id}" of SECRETS_KEY.`);
+    io.print(`Sealing with the key "${id}" of ${sealingKeysVariable}.`);
     return;
   }
   io.printWarning(

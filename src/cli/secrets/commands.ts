@@ -34,11 +34,12 @@ export function secretsCommands(program: Command, io: Io): void {
 
 async function reseal(io: Io, { from, to }: ResealOptions): Promise<void> {
   if (from === to) throw new UsageError('--from and --to are the same key');
-  await withAdmin(io, async ({ registrations, sealingKeys, embedded }) => {
+  await withAdmin(io, async ({ registrations, sealingKeys, sealingKeysVariable, embedded }) => {
     const { isDemoApp } = await import('../../demo.js');
     // No other environment has those, so that the migration would fail there.
     const isLeftOut = (app: App) => embedded && isDemoApp(app);
     io.printWritten(await registrations.reseal(from, to, sealingKeys, isLeftOut));
-    io.print(`Once that is applied everywhere, SECRETS_KEY needs only the key "${to}", with its id: ${to}:<base64>`);
+    const variable = sealingKeysVariable;
+    io.print(`Once that is applied everywhere, ${variable} needs only the key "${to}", with its id: ${to}:<base64>`);
   });
 }
