@@ -4,6 +4,13 @@ import { idFault, isId } from '../problems/ids.js';
 /** An error in how a command is called: exit code 2. */
 export class UsageError extends Error {}
 
+/** Several things that are wrong, a line for each: exit code 1. */
+export class Faults extends Error {
+  constructor(readonly lines: readonly string[]) {
+    super(lines.join('\n'));
+  }
+}
+
 type IdOption = readonly [flags: string, description: string, parse: typeof parseId];
 
 export const APP_ID: IdOption = ['--app-id <id>', 'the app id of the IM platform', parseId];

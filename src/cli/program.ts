@@ -10,7 +10,8 @@ import { identityCommands } from './identity/commands.js';
 import type { Io } from './io.js';
 import { memberCommands } from './members/commands.js';
 import { migrateCommand } from './migrate/commands.js';
-import { UsageError } from './options.js';
+import { Faults, UsageError } from './options.js';
+import { rulesCommands } from './rules/commands.js';
 import { secretsCommands } from './secrets/commands.js';
 import { signCommands } from './sign/commands.js';
 
@@ -38,6 +39,7 @@ export function createProgram(io: Io): Command {
     banCommands,
     clientCommands,
     memberCommands,
+    rulesCommands,
     migrateCommand,
     secretsCommands,
     signCommands,
@@ -110,6 +112,7 @@ function usageLine({ message }: Error, called: Command): string {
 /** One line for each thing that is wrong: the reason, and what to do. */
 async function linesOf(error: unknown): Promise<string[]> {
   if (error instanceof Error && error.name === 'ExitPromptError') return ['cancelled; nothing was written'];
+  if (error instanceof Faults) return [...error.lines];
   const { startErrorLines } = await import('../operations/start-error.js');
   return startErrorLines(error);
 }
