@@ -6,6 +6,7 @@ import { clientCommands } from './client/commands.js';
 import { conversationCommands } from './conversation/commands.js';
 import { databaseCommands } from './database/commands.js';
 import { diagnoseCommand } from './diagnose/commands.js';
+import { explainCommands } from './explain/commands.js';
 import { identityCommands } from './identity/commands.js';
 import type { Io } from './io.js';
 import { memberCommands } from './members/commands.js';
@@ -43,6 +44,7 @@ export function createProgram(io: Io): Command {
     migrateCommand,
     secretsCommands,
     signCommands,
+    explainCommands,
     diagnoseCommand,
     databaseCommands,
   ];

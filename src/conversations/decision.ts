@@ -24,7 +24,7 @@ export interface Policy {
 export type Role = 'owner' | 'manager' | 'member';
 
 /** The ranks of docs/design.md, "Who may do what"; a client that is no member ranks as anyone. */
-const RANK = { owner: 3, manager: 2, member: 1, anyone: 0 } as const;
+export const RANK = { owner: 3, manager: 2, member: 1, anyone: 0 } as const;
 
 /** A registered conversation. */
 export interface Conversation {
@@ -57,7 +57,7 @@ interface Permission {
 }
 
 /** docs/design.md, "Who may do what". */
-const PERMISSIONS = {
+export const PERMISSIONS = {
   join: {
     allows: ({ joinRule }, _, { client }) => joinRule === 'anyone' || client.rank >= RANK.member,
     rule: 'join_rule',
@@ -130,7 +130,8 @@ function asked({ action }: Operation): Asked {
   return ASKED[action];
 }
 
-function requiredPermissions(operation: Operation): readonly (keyof typeof PERMISSIONS)[] {
+/** What the operation needs to be permitted where rules count, in the order in which it is checked. */
+export function requiredPermissions(operation: Operation): readonly (keyof typeof PERMISSIONS)[] {
   const { clientId, members } = operation;
   const others = members.some((member) => member !== clientId);
   return asked(operation).needs(members.includes(clientId), others);
@@ -158,7 +159,7 @@ export function addsMembers(operation: Operation): boolean {
 }
 
 /** Whether the members come into a conversation, new or not. */
-function bringsIn(operation: Operation): boolean {
+export function bringsIn(operation: Operation): boolean {
   return asked(operation).bringsInto !== 'none';
 }
 
@@ -168,19 +169,46 @@ export function needsCount(operation: Operation, facts: Facts): boolean {
   return limit !== null && facts.conversation?.memberCount === null && countAdded(operation, facts) > 0;
 }
 
-/** Whether bans and the rules of the conversation allow the operation. */
-export function decide(operation: Operation, membership: Membership, facts: Facts): Decision {
-  const { conversation, client, members } = facts;
-  if (client.banned) return 'client_banned';
-  if (bringsIn(operation) && members.some(({ banned }) => banned)) return 'member_banned';
-  if (!needsRules(operation, membership)) return 'allowed';
-  if (conversation === null) return membership === 'required' ? 'conversation_unknown' : 'allowed';
-  if (missingPermission(operation, facts) !== undefined) return 'not_permitted';
-  const { memberLimit, memberCount } = conversation;
-  if (memberLimit === null) return 'allowed';
+/** Whether the operation would lead to more members than the conversation may have. */
+function exceedsLimit(operation: Operation, facts: Facts): boolean {
+  const { memberLimit = null, memberCount = null } = facts.conversation ?? {};
+  if (memberLimit === null) return false;
   const added = countAdded(operation, facts);
   // Inviting only members is allowed even where the limit was lowered below their number.
-  return added > 0 && (memberCount ?? Infinity) + added > memberLimit ? 'conversation_full' : 'allowed';
+  return added > 0 && (memberCount ?? Infinity) + added > memberLimit;
+}
+
+/** What can refuse an operation, in the order in which it is checked. */
+export const CHECKS: readonly Check[] = [
+  { refusal: 'client_banned', refuses: (_, __, { client }) => client.banned },
+  {
+    refusal: 'member_banned',
+    refuses: (operation, _, { members }) => bringsIn(operation) && members.some(({ banned }) => banned),
+  },
+  {
+    refusal: 'conversation_unknown',
+    refuses: (operation, membership, { conversation }) =>
+      conversation === null && membership === 'required' && needsRules(operation, membership),
+  },
+  {
+    refusal: 'not_permitted',
+    refuses: (operation, membership, facts) =>
+      needsRules(operation, membership) && missingPermission(operation, facts) !== undefined,
+  },
+  {
+    refusal: 'conversation_full',
+    refuses: (operation, membership, facts) => needsRules(operation, membership) && exceedsLimit(operation, facts),
+  },
+];
+
+interface Check {
+  readonly refusal: Refusal;
+  readonly refuses: (operation: Operation, membership: Membership, facts: Facts) => boolean;
+}
+
+/** Whether bans and the rules of the conversation allow the operation. */
+export function decide(operation: Operation, membership: Membership, facts: Facts): Decision {
+  return CHECKS.find(({ refuses }) => refuses(operation, membership, facts))?.refusal ?? 'allowed';
 }
 
 /** What becomes of a decision: in shadow mode, of refusals only those by bans count. */
@@ -239,7 +267,7 @@ export const REFUSALS = Object.keys(DETAILS) as Refusal[];
 export type Decision = 'allowed' | Refusal;
 
 /** How many clients the operation would make members, each counted once. */
-function countAdded(operation: Operation, { client, members: standings }: Facts): number {
+export function countAdded(operation: Operation, { client, members: standings }: Facts): number {
   if (!addsMembers(operation)) return 0;
   if (operation.members.length === 0) return client.rank === RANK.anyone ? 1 : 0;
   return new Set(operation.members.filter((_, i) => standings[i]?.rank === RANK.anyone)).size;

@@ -69,8 +69,12 @@ export class SignatureService {
 
 /** @throws {ProblemError} `too_many_members` */
 export function requireMaxMembers({ members: { length } }: Pick<SignatureRequest, 'members'>, app: SigningApp): void {
-  if (length <= app.maxMembers) return;
-  throw new ProblemError('too_many_members', `There are ${length} member ids; the app allows ${app.maxMembers}.`);
+  if (length > app.maxMembers) throw tooManyMembers(length, app);
+}
+
+/** @param length of the list of members. */
+export function tooManyMembers(length: number, { maxMembers }: SigningApp): ProblemError {
+  return new ProblemError('too_many_members', `There are ${length} member ids; the app allows ${maxMembers}.`);
 }
 
 /** @param now microseconds since 1970. */

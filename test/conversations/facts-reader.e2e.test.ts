@@ -78,6 +78,7 @@ describe('the facts of an operation', () => {
       conversation: null,
       client: { banned: false, rank: 0 },
       members: [{ banned: true, rank: 0 }],
+      tokensBefore: null,
     });
   });
 

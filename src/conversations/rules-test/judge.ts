@@ -1,4 +1,4 @@
-import { type Decision, decide, type Facts, type Role, type Standing } from '../decision.js';
+import { type Decision, decide, type Facts, RANK, type Role, type Standing } from '../decision.js';
 import type { ListedConversation, RulesFile, RulesTest } from './parse.js';
 
 /** A client that a test names, and what the file says of it. */
@@ -14,9 +14,6 @@ export interface Verdict {
   /** The client and then the members, each once. */
   readonly named: readonly Named[];
 }
-
-/** As a decision takes them. */
-const RANK = { owner: 3, manager: 2, member: 1 } as const satisfies Record<Role, Standing['rank']>;
 
 /** Judges the tests of a file as the service would if its rows were in the tables. */
 export function judge(file: RulesFile): Verdict[] {
@@ -42,5 +39,5 @@ function verdictOn(test: RulesTest, { membership, conversations, bans }: RulesFi
 }
 
 function standingOf({ role, banned }: Named): Standing {
-  return { banned, rank: role === null ? 0 : RANK[role] };
+  return { banned, rank: RANK[role ?? 'anyone'] };
 }
