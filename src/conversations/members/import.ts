@@ -1,9 +1,10 @@
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Client, QueryResult, QueryResultRow } from 'pg';
+import type { Client } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
-import { LIFT_LIMITS } from '../../database/data-source.js';
-import { type Format, type Line, type Membership, NOT_UTF8, type ParsedLine, parseMembers } from './parse.js';
+import { batchesOf, type BulkLoad, copyField, loadInTransaction, type Run } from '../bulk-load.js';
+import { type Line, NOT_UTF8 } from '../lines.js';
+import { type Format, type Membership, type ParsedLine, parseMembers } from './parse.js';
 
 /**
  * How many lines of the file were read, and what became of them. `unregistered`: of the rejected ones, those whose conversation is
@@ -13,27 +14,12 @@ export type Counts = Readonly<
   Record<'read' | 'added' | 'changed' | 'unchanged' | 'rejected' | 'unregistered' | 'created', number>
 >;
 
-/** Where rejected lines go. */
-export interface Rejects {
-  /** When it resolves, the text is on the disk. */
-  write(text: AsyncIterable<string>): Promise<void>;
-  /** Deletes what was written. */
-  remove(): Promise<void>;
-}
-
-export interface ImportJob {
-  readonly appId: string;
+export interface ImportJob extends BulkLoad {
   /** `bytesRead`: so far, as files and sockets count. */
   readonly input: Readable & { readonly bytesRead?: number };
   readonly format: Format;
   /** Whether to register the conversations that are not, with the rules that the table gives them. */
   readonly createConversations: boolean;
-  readonly rejects: Rejects;
-  readonly signal: AbortSignal;
-  /** @param bytes that were read so far. */
-  readonly onRead: (bytes: number) => void;
-  /** Called at the start of each phase after reading. */
-  readonly onPhase: (phase: string) => void;
 }
 
 /** Every line of the file, rejected ones included, so that one order and one count hold for all of them. */
@@ -90,7 +76,6 @@ const WRITE = `
   FROM written`;
 
 const REJECTED = `
-  DECLARE rejected CURSOR FOR
   SELECT format('{"line":%s,"reason":%s,%s}', line, to_json(reason), source) AS reject
   FROM import_lines WHERE reason IS NOT NULL ORDER BY line`;
 
@@ -99,38 +84,11 @@ const REJECTED = `
  * @throws {Error} of one line, saying that nothing was loaded, or that the connection was lost at the COMMIT.
  */
 export async function loadMembers(client: Client, job: ImportJob): Promise<Counts> {
-  let committing = false;
-  let lost: Error | undefined;
-  client.once('error', (error: Error) => (lost = error));
-  try {
-    await client.query(`BEGIN; ${LIFT_LIMITS}`);
-    const counts = await load(client, job);
-    job.signal.throwIfAborted();
-    committing = true;
-    await client.query('COMMIT');
-    return counts;
-  } catch (error) {
-    const { message, severity } = error as Error & { severity?: string };
-    if (committing && severity !== 'ERROR') {
-      const text = `the connection was lost at the COMMIT (${message}): it may be loaded or not; import it again to be sure`;
-      throw new Error(text, { cause: error });
-    }
-    await job.rejects.remove();
-    // On a lost connection the server rolls back by itself.
-    await client.query('ROLLBACK').catch(() => undefined);
-    // What the server said comes first; once a connection is lost, queries fail with less specific errors.
-    const failure = severity === undefined ? (lost?.message ?? message) : message;
-    const reason = job.signal.aborted ? 'interrupted' : failure;
-    throw new Error(`${reason}; nothing was loaded`, { cause: error });
-  }
+  return loadInTransaction(client, job, (run) => load(client, job, run));
 }
 
-async function load(client: Client, job: ImportJob): Promise<Counts> {
+async function load(client: Client, job: ImportJob, run: Run): Promise<Counts> {
   const { appId, input, format, createConversations, rejects, signal, onRead, onPhase } = job;
-  const run = async <Row extends QueryResultRow>(sql: string, values: unknown[] = []): Promise<QueryResult<Row>> => {
-    signal.throwIfAborted();
-    return client.query<Row>(sql, values);
-  };
   await run(LINES);
   let read = 0;
   async function* toRows(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
@@ -152,12 +110,9 @@ async function load(client: Client, job: ImportJob): Promise<Counts> {
   const written = await run<{ added: number; changed: number; wanted: number }>(WRITE, [appId]);
   const { added, changed, wanted } = written.rows[0] ?? { added: 0, changed: 0, wanted: 0 };
 
-  await run(REJECTED);
   let rejected = 0;
   async function* rejectedLines(): AsyncGenerator<string> {
-    for (;;) {
-      const { rows: some } = await run<{ reject: string }>('FETCH 100 FROM rejected');
-      if (some.length === 0) return;
+    for await (const some of batchesOf<{ reject: string }>(run, REJECTED)) {
       rejected += some.length;
       yield some.map(({ reject }) => `${reject}\n`).join('');
     }
@@ -173,14 +128,10 @@ async function load(client: Client, job: ImportJob): Promise<Counts> {
 function rowOf({ line, parsed }: ParsedLine): string {
   const values: Partial<Membership> & { reason?: string } = typeof parsed === 'string' ? { reason: parsed } : parsed;
   const { conversation_id, client_id, role, reason } = values;
-  return `${line.number},${[conversation_id, client_id, role, reason, sourceOf(line)].map(quoted).join()}\n`;
+  return `${line.number},${[conversation_id, client_id, role, reason, sourceOf(line)].map(copyField).join()}\n`;
 }
 
 /** The line as a member of a JSON object. JSON holds no bytes that are not UTF-8: base64 keeps them exactly. */
 function sourceOf({ bytes, fault }: Line): string {
   return fault === NOT_UTF8 ? `"base64":"${bytes.toString('base64')}"` : `"text":${JSON.stringify(bytes.toString())}`;
-}
-
-function quoted(value: string | undefined): string {
-  return value === undefined ? '' : `"${value.replaceAll('"', '""')}"`;
 }

@@ -1,7 +1,7 @@
-import type { ImportJob } from '../../conversations/members/import.js';
-import type { Io } from '../io.js';
+import type { BulkLoad } from '../conversations/bulk-load.js';
+import type { Io } from './io.js';
 
-export type Progress = Pick<ImportJob, 'onRead' | 'onPhase'> & { readonly end: () => void };
+export type Progress = Pick<BulkLoad, 'onRead' | 'onPhase'> & { readonly end: () => void };
 
 /** Shows on a terminal how much of a file is read, and nothing elsewhere. @param size in bytes; undefined: unknown. */
 export async function showProgress({ streams: { stderr } }: Io, size: number | undefined): Promise<Progress> {

@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Rejects } from '../../conversations/members/import.js';
+import type { Rejects } from '../conversations/bulk-load.js';
 
 /** The file for rejected lines: made with the first of them, never over an existing file. */
 export class RejectsFile implements Rejects {
