@@ -24,6 +24,25 @@ export interface BulkLoad {
 export type Run = <Row extends QueryResultRow>(sql: string, values?: unknown[]) => Promise<QueryResult<Row>>;
 
 /**
+ * Imports that lock rows in one order share it; one that removes rows, too, has it alone.
+ * hashtext takes the same number for some pairs of texts, which costs a refusal and nothing else.
+ */
+const KEYS = `hashtext('im-signature import'), hashtext($1)`;
+const SHARE = `SELECT pg_advisory_xact_lock_shared(${KEYS})`;
+const TAKE_ALONE = `SELECT pg_try_advisory_xact_lock(${KEYS}) AS taken`;
+
+/** Waits for an import that has the app alone. */
+export async function shareApp(run: Run, appId: string): Promise<void> {
+  await run(SHARE, [appId]);
+}
+
+/** @throws {Error} while another import into the app is under way: whoever waited for it could load an older file over a newer one. */
+export async function takeAppAlone(run: Run, appId: string): Promise<void> {
+  const { rows } = await run<{ taken: boolean }>(TAKE_ALONE, [appId]);
+  if (rows[0]?.taken !== true) throw new Error(`another import into the app "${appId}" is under way; let it end first`);
+}
+
+/**
  * Loads in one transaction, rejected lines included, or not at all.
  * @throws {Error} of one line, saying that nothing was loaded, or that the connection was lost at the COMMIT.
  */

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Client } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
-import { batchesOf, type BulkLoad, copyField, loadInTransaction, type Run } from '../bulk-load.js';
+import { batchesOf, type BulkLoad, copyField, loadInTransaction, type Run, shareApp } from '../bulk-load.js';
 import { type Line, NOT_UTF8 } from '../lines.js';
 import { type Format, type Membership, type ParsedLine, parseMembers } from './parse.js';
 
@@ -89,6 +89,7 @@ export async function loadMembers(client: Client, job: ImportJob): Promise<Count
 
 async function load(client: Client, job: ImportJob, run: Run): Promise<Counts> {
   const { appId, input, format, createConversations, rejects, signal, onRead, onPhase } = job;
+  await shareApp(run, appId);
   await run(LINES);
   let read = 0;
   async function* toRows(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
