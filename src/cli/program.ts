@@ -8,6 +8,7 @@ import { databaseCommands } from './database/commands.js';
 import { diagnoseCommand } from './diagnose/commands.js';
 import { explainCommands } from './explain/commands.js';
 import { identityCommands } from './identity/commands.js';
+import { importCommands } from './import/commands.js';
 import type { Io } from './io.js';
 import { memberCommands } from './members/commands.js';
 import { migrateCommand } from './migrate/commands.js';
@@ -40,6 +41,7 @@ export function createProgram(io: Io): Command {
     banCommands,
     clientCommands,
     memberCommands,
+    importCommands,
     rulesCommands,
     migrateCommand,
     secretsCommands,
