@@ -97,10 +97,10 @@ async function load(client: Client, job: LeancloudJob, run: Run): Promise<Outcom
   await run('ANALYZE export_conversations, export_members');
   let registered = 0;
   if (!dryRun) {
-    registered = await count(REGISTER);
-    await run(KEEP, [appId]);
-    // Those that were deleted before they were kept.
-    registered += await count(REGISTER);
+    registered = await count(REGISTER, [appId, false]);
+    const { rows: kept } = await run<{ all_kept: boolean }>(KEEP, [appId]);
+    // Others were deleted before they were kept.
+    if (kept[0]?.all_kept !== true) registered += await count(REGISTER, [appId, true]);
   }
   await count(FIND_GONE);
   await count(COMPARE);

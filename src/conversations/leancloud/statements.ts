@@ -48,10 +48,10 @@ export const TAKE_MEMBERS = `
     AND r.conversation_id = c.conversation_id AND r.client_id = m.client_id
   WHERE c.what = 'conversation' AND c.reject IS NULL`;
 
-/** $1: the app. */
+/** $1: the app; $2: whether to look for those, too, that were registered before. */
 export const REGISTER = `
   INSERT INTO conversations (app_id, conversation_id)
-  SELECT $1, conversation_id COLLATE "C" AS id FROM export_conversations ORDER BY id
+  SELECT $1, conversation_id COLLATE "C" AS id FROM export_conversations WHERE is_new OR $2 ORDER BY id
   ON CONFLICT DO NOTHING`;
 
 /** Waits for deletions of conversations in progress, and lets none begin before the import ends. $1: the app. */
@@ -60,7 +60,7 @@ export const KEEP = `
     SELECT FROM conversations WHERE app_id = $1 AND conversation_id IN (SELECT conversation_id FROM export_conversations)
     ORDER BY conversation_id COLLATE "C" FOR KEY SHARE
   )
-  SELECT count(*) FROM kept`;
+  SELECT (SELECT count(*) FROM kept) = (SELECT count(*) FROM export_conversations) AS all_kept`;
 
 /** Also those count as named of which something else is wrong. $1: the app. */
 export const FIND_GONE = `
