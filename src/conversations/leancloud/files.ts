@@ -48,7 +48,7 @@ export async function* filesOf(path: string, onRead: (bytes: number) => void): A
       pipeline(file, counted, createGunzip(), entries, () => undefined);
       for await (const entry of named(path, entries)) {
         if (entry.header.type !== 'file') entry.resume();
-        else yield fileOf(`${path}/${entry.header.name}`, named(path, entry), true);
+        else yield fileOf(`${path}/${printable(entry.header.name)}`, named(path, entry), true);
       }
     } else if (GZIP.test(path)) {
       const unzipped = createGunzip();
@@ -58,6 +58,11 @@ export async function* filesOf(path: string, onRead: (bytes: number) => void): A
   } finally {
     file.destroy();
   }
+}
+
+/** Without what a terminal would take for a command. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, '\ufffd');
 }
 
 function fileOf(name: string, chunks: AsyncIterable<Buffer>, inArchive: boolean): ExportFile {

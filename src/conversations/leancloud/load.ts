@@ -147,13 +147,9 @@ async function writeRejected({ rejects }: LeancloudJob, run: Run, files: readonl
 /** Nothing may be lost, whatever becomes of it. @throws {Error} where it is. */
 function requireSums(read: Tally, counted: Counted, rejected: number): void {
   const c = counted;
-  const unchanged = c.wanted_members - c.added - c.changed;
   const sums = {
     conversations: [read.conversations, c.ordinary + c.chat_rooms + c.services + c.rejected_conversations],
-    memberships: [
-      read.members,
-      c.added + c.changed + unchanged + c.rejected_members + c.members_of_rejected + read.repeatedMembers,
-    ],
+    memberships: [read.members, c.wanted_members + c.rejected_members + c.members_of_rejected + read.repeatedMembers],
     roles: [read.roles, c.used_roles + c.roles_of_others + c.roles_elsewhere + c.rejected_roles],
     rejects: [rejected, c.rejected_conversations + c.rejected_members + c.rejected_roles],
   };

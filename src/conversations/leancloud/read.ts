@@ -1,5 +1,5 @@
 import { EMPTY_LINE, type Line, linesOf } from '../lines.js';
-import { type ExportFile, filesOf } from './files.js';
+import { type ExportFile, filesOf, printable } from './files.js';
 import { Fault } from './objects.js';
 import { CONVERSATION, conversationRows, MEMBER_INFO, roleRow, type Tally, wholeRow } from './rows.js';
 
@@ -70,7 +70,7 @@ function classInHeader({ name, inArchive }: ExportFile, { bytes }: Line): string
   if (!text.startsWith('#')) return undefined;
   try {
     const { type, class: className } = JSON.parse(HEADER.exec(text)?.[1] ?? '') as Record<string, unknown>;
-    if (typeof className === 'string') return type === 'Class' ? className : `${String(type)} ${className}`;
+    if (typeof className === 'string') return printable(type === 'Class' ? className : `${String(type)} ${className}`);
   } catch {
     // It is said below.
   }

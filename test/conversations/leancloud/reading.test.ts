@@ -173,14 +173,15 @@ describe('an export of LeanCloud', () => {
       'all.tar.gz': await exportArchive({
         '_User.0.jsonl': exportedClass('_User', [{ objectId: 'u1' }, 'nonsense']),
         '_Conversation.0.jsonl': exportedClass('_Conversation', []),
-        'Todo.0.jsonl': `${exportedClass('Todo', [{}])}\n`,
+        'Todo.0.jsonl': `${exportedClass('To\u001bdo', [{}]).replace('\u001b', '\\u001b')}\n`,
         'Empty.0.jsonl': '',
       }),
     });
     expect(rows).toEqual([]);
     expect([...tally.otherClasses]).toEqual([
       ['_User', 2],
-      ['Todo', 1],
+      // Nothing that a terminal would take for a command.
+      ['To\ufffddo', 1],
     ]);
   });
 
