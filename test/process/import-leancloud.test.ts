@@ -11,7 +11,7 @@ const CONVERSATIONS = 100_000;
 /** In the first of them: a line of 13 MB. */
 const MANY = 300_000;
 
-/** For a busy machine; it takes some 15 s of a quiet one. */
+/** For a busy machine: a quiet one takes some 40 s. */
 const LONG = 300_000;
 
 let database: TestDatabase;
