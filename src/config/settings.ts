@@ -1,11 +1,11 @@
-import { isUtf8 } from 'node:buffer';
-import { lstatSync, readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
-import { parseEnv } from 'node:util';
 import { IsIn, IsNotEmpty, IsPort, Matches, ValidateBy, validateSync } from 'class-validator';
 import { readSecretFile } from './secret-file.js';
+import { readEnvFile } from './env-file.js';
 import { parseSecretsKey } from './secrets-key.js';
+import { SettingsError } from './settings-error.js';
 
 /** Built, this file is in `dist/src`; `dist` has a copy of package.json, which is not the package's. */
 const PACKAGE_ROOT = join(import.meta.dirname, import.meta.filename.endsWith('.ts') ? '../..' : '../../..');
@@ -14,19 +14,15 @@ const NODE_ENVS = ['production', 'development', 'test'] as const;
 const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevelName = (typeof LOG_LEVELS)[number];
 
-/** The mistakes found in the environment, one line each. */
-export class SettingsError extends Error {
-  constructor(readonly faults: readonly string[]) {
-    super(faults.join('\n'));
-  }
-}
-
 const NOT_EMPTY = { message: 'must not be empty' };
 const mustBe = (rule: string) => ({ message: `must be ${rule}, not "$value"` });
 
 /** The variables whose value may be in a file, which `…_FILE` names. */
 const SECRETS = ['DATABASE_URL', 'SECRETS_KEY'] as const;
 type Secret = (typeof SECRETS)[number];
+
+/** Also the separators of lines and paragraphs, which look like line breaks. */
+const CONTROL = /[\p{Cc}\u2028\u2029]/u;
 
 /** The variables as text, with their defaults. */
 class Environment {
@@ -105,39 +101,6 @@ export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
   return readSettings(env === process.env ? { ...readEnvFile('.env'), ...env } : env);
 }
 
-/** Takes a byte order mark off: with it, the name of the first variable would be another one. @throws {SettingsError} */
-function readEnvFile(file: string): NodeJS.Dict<string> {
-  // Not existsSync: a link that leads nowhere is a mistake.
-  if (lstatSync(file, { throwIfNoEntry: false }) === undefined) return {};
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(file);
-  } catch (error) {
-    throw new SettingsError([`${file}: it cannot be read (${(error as NodeJS.ErrnoException).code ?? ''})`]);
-  }
-  if (!isUtf8(bytes)) throw new SettingsError([`${file}: it is not UTF-8`]);
-  const lines = new TextDecoder().decode(bytes).replace(/\r\n?/g, '\n');
-  // Node 20 takes a comment that is indented, and blanks on a line of their own, for the beginning of the next name.
-  const text = lines.replace(/^[ \t]+(?=#|$)/gm, '');
-  const variables = parseEnv(text);
-  const misread = misreadLine(text, variables);
-  if (misread === undefined) return variables;
-  // By its number: what is taken for a name may hold a secret.
-  throw new SettingsError([`${file}: line ${misread} is not of the form NAME=value`]);
-}
-
-/** The number of the first line that is no comment and sets no variable as people read it, or undefined. */
-function misreadLine(text: string, variables: NodeJS.Dict<string>): number | undefined {
-  const name = Object.keys(variables).find((key) => !/^[\w.-]+$/.test(key));
-  // Node passes over a line without "=", or takes it for the beginning of the next name. A value may have several lines.
-  const values = Object.values(variables).filter((value) => value?.includes('\n'));
-  const isPartOfValue = (line: string) => values.some((value) => value?.includes(line.replace(/["'`].*/, '')));
-  const lines = text.split('\n');
-  const without = lines.findIndex((line) => /^\s*[^#\s]/.test(line) && !line.includes('=') && !isPartOfValue(line));
-  if (without >= 0) return without + 1;
-  return name === undefined ? undefined : text.slice(0, text.indexOf(name)).split('\n').length;
-}
-
 /**
  * Reads the settings from environment variables. One that is set but empty is a mistake: an empty `DATABASE_URL` must not
  * start an embedded database in production.
@@ -146,10 +109,15 @@ function misreadLine(text: string, variables: NodeJS.Dict<string>): number | und
  */
 export function readSettings(env: NodeJS.ProcessEnv): Settings {
   const environment = new Environment();
+  const faults: string[] = [];
   for (const name of Object.keys(environment)) {
-    if (env[name] !== undefined) Object.assign(environment, { [name]: env[name] });
+    const value = env[name];
+    // What came to be in a value by mistake may be the line of a secret: it is not shown, and not checked further.
+    if (value !== undefined && CONTROL.test(value) && !SECRETS.some((secret) => secret === name)) {
+      faults.push(`${name}: must be on one line, without control characters`);
+    } else if (value !== undefined) Object.assign(environment, { [name]: value });
   }
-  const faults = takeSecretFiles(environment);
+  faults.push(...takeSecretFiles(environment));
   for (const { property, constraints } of validateSync(environment, { skipUndefinedProperties: true })) {
     const secret = SECRETS.find((name) => name === property);
     const name = secret === undefined ? property : variableOf(environment, secret);

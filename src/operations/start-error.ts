@@ -1,4 +1,4 @@
-import { SettingsError } from '../config/settings.js';
+import { SettingsError } from '../config/settings-error.js';
 
 /** Codes of a port that cannot be had; others are about the address. */
 export const PORT_FAULTS: ReadonlySet<string> = new Set(['EADDRINUSE', 'EACCES']);

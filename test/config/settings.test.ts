@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { built } from '../support/built.js';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
-import { readSettings, SettingsError } from '../../src/config/settings.js';
+import { readSettings } from '../../src/config/settings.js';
+import { SettingsError } from '../../src/config/settings-error.js';
 
 afterEach(() => {
   vi.unstubAllEnvs();
@@ -187,6 +188,18 @@ describe('the settings', () => {
     expect(faults).not.toContain('hunter2');
     expect(faults).not.toContain('topsecret');
   });
+
+  it.each(['\n', '\u0085', '\u2028', '\f'])(
+    'that hold %j are refused, and not shown: it may be a line that was swallowed',
+    (mark) => {
+      const swallowed = `${mark}SECRETS_KEY=topsecret`;
+      for (const name of ['PORT', 'LOG_LEVEL', 'CORS_ORIGINS', 'TRUST_PROXY', 'MIGRATIONS_DIR', 'HOST', 'NODE_ENV']) {
+        expect(faultsOf({ [name]: `x${swallowed}` })).toEqual([
+          `${name}: must be on one line, without control characters`,
+        ]);
+      }
+    },
+  );
 });
 
 describe('a file of a secret', () => {

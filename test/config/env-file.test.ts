@@ -1,0 +1,34 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { readEnvFile } from '../../src/config/env-file.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'im-signature-env-'));
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+function read(text: string): NodeJS.Dict<string> {
+  const file = join(folder, 'env');
+  writeFileSync(file, text);
+  return readEnvFile(file);
+}
+
+describe('a quote in .env that is closed by one of another line', () => {
+  it.each([
+    ['PASSWORD="hunter2\nNODE_ENV=production\nDATABASE_URL=postgres://im:hunter2@db/im\nSECRETS_KEY="AAAA"\n', 1],
+    ["# a comment\nHOST='127.0.0.1\nSECRETS_KEY=AAAA\n# it's ours\n", 2],
+    ['PORT=1\nexport LOG_LEVEL="info\n  export SECRETS_KEY = AAAA\nHOST="::1"\n', 2],
+    ['CORS_ORIGINS=`https://a.example\nPORT=3000\n`\n', 1],
+  ])('is named by the number of its line, and nothing is shown: %j', (text, line) => {
+    const attempt = () => read(text);
+    expect(attempt).toThrow(`line ${line} has a quote that is not closed`);
+    expect(attempt).not.toThrow(/hunter2|AAAA|127/);
+  });
+
+  it('is not a value of several lines, such as a key in PEM or text in base64', () => {
+    const pem = '-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkq\nAB/cd+ef==\nMIIB=\n-----END PUBLIC KEY-----';
+    expect(read(`KEY="${pem}"\nPORT=3000\n`)).toEqual({ KEY: pem, PORT: '3000' });
+  });
+});
