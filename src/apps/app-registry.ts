@@ -4,7 +4,7 @@ import { DataSource, type EntityTarget, type ObjectLiteral } from 'typeorm';
 import { Clock, type ClockReading } from '../config/clock.js';
 import type { SealingKeys } from '../config/secrets-key.js';
 import { Batches } from '../database/batches.js';
-import { isDataFault, LookUps, type Statement } from '../database/look-ups.js';
+import { allRowsOf, isDataFault, LookUps, type Statement } from '../database/look-ups.js';
 import { ProblemError } from '../problems/problem-error.js';
 import { AppIdentity } from './app-identity.entity.js';
 import { AppMasterKey } from './app-master-key.entity.js';
@@ -161,7 +161,7 @@ function appsStatement(dataSource: DataSource): Statement {
     text: `
       SELECT CASE WHEN a.app_id IS NOT NULL THEN ${content}::text END AS content
       FROM unnest(string_to_array($1, E'\\n')) WITH ORDINALITY AS asked (app_id, place) LEFT JOIN apps a USING (app_id)
-      WHERE (SELECT NOT pg_is_in_recovery())
+      WHERE ${allRowsOf('apps', 'app_master_keys', 'app_identity')}
       ORDER BY place`,
   };
 }

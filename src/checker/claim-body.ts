@@ -41,7 +41,8 @@ export function parseClaim(text: string): { claim: Claim; appKey: string | undef
 function parseObject(text: string): object {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    // RFC 8259, section 8.1: a byte order mark may be ignored.
+    value = JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch (cause) {
     throw new ProblemError('invalid_body', 'The body is not JSON.', { cause });
   }

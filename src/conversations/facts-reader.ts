@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Batches } from '../database/batches.js';
-import { isDataFault, LookUps, type Statement } from '../database/look-ups.js';
+import { allRowsOf, isDataFault, LookUps, type Statement } from '../database/look-ups.js';
 import { IN_FORCE } from './bans.js';
 import { tokensBefore } from './cutoffs.js';
 import {
@@ -30,6 +30,10 @@ export interface CurrentFacts extends Facts {
   /** The later cut-off of the client and the app, in seconds since 1970; null: there is none. */
   readonly tokensBefore: number | null;
 }
+
+const ALL_ROWS = allRowsOf(
+  ...['client_bans', 'client_cutoffs', 'app_cutoffs', 'conversations', 'conversation_members'],
+);
 
 /** A line for each parameter of the statement; no id contains a line break. */
 type Question = readonly [app: string, conversation: string, ids: string, adds: 't' | 'f'];
@@ -73,7 +77,7 @@ function factsStatement(name: string, counted: string): Statement {
         string_to_array($1, E'\\n'), string_to_array($2, E'\\n', ''), string_to_array($3, E'\\n'), string_to_array($4, E'\\n')
       ) WITH ORDINALITY AS asked (app_id, conversation_id, ids, adds, place)
       LEFT JOIN conversations c ON c.app_id = asked.app_id AND c.conversation_id = asked.conversation_id
-      WHERE (SELECT NOT pg_is_in_recovery())
+      WHERE ${ALL_ROWS}
       ORDER BY asked.place`,
   };
 }

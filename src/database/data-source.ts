@@ -42,10 +42,13 @@ class ResilientClient extends Client {
 /** What a command does may take long, whatever limits a role has; PostgreSQL 17 has the last of them. */
 const LIMITS = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout'];
 export const ADMIN_SESSIONS = [LIMITS, LIMITS.slice(0, -1)].map((names) =>
-  names.map((name) => `-c ${name}=0`).join(' '),
+  // Rows that row-level security would hide are an error: a list without them is wrong.
+  ['row_security=off', ...names.map((name) => `${name}=0`)].map((setting) => `-c ${setting}`).join(' '),
 );
 /** For a transaction on a connection that may be a pooler's. */
-export const LIFT_LIMITS = `SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN ('${LIMITS.join("', '")}')`;
+export const LIFT_LIMITS = `
+  SELECT set_config('row_security', 'off', true);
+  SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN ('${LIMITS.join("', '")}')`;
 
 /** A server that does not know an option; PgBouncer and RDS Proxy, which take no options (unless PgBouncer is told to ignore them). */
 const OPTIONS_REFUSED = ['42704', '08P01', '0A000'];

@@ -13,11 +13,24 @@ const LIMIT = 1_000;
 /** A statement that PostgreSQL keeps prepared on each connection, under its name. */
 export type Statement = Readonly<Record<'name' | 'text', string>>;
 
+/** SQL: whether what is read of tables counts: rows of a standby may be old, and row-level security may hide bans. */
+export function allRowsOf(...tables: string[]): string {
+  const hidden = tables.map((table) => `row_security_active('${table}')`).join(' OR ');
+  return `(SELECT NOT pg_is_in_recovery() AND NOT (${hidden}))`;
+}
+
+/** A table has rows that may be hidden from the service. */
+export class HiddenRowsError extends Error {
+  constructor() {
+    super('row-level security hides rows from the service: give its role BYPASSRLS');
+  }
+}
+
 const PROBE: Statement = { name: 'probe', text: 'SELECT WHERE NOT pg_is_in_recovery()' };
 
 /**
  * The queries of the request path, on TypeORM's pool, with a time limit. Their statements return one row for each question in
- * the parameters, and none where PostgreSQL is in recovery: a standby may lag.
+ * the parameters, and none where rows may be old or hidden (`allRowsOf`).
  */
 @Injectable()
 export class LookUps implements OnModuleInit {
@@ -100,15 +113,19 @@ export class LookUps implements OnModuleInit {
       try {
         const query = { ...(this.prepared && { name }), text, values: [...values] };
         const { rows } = await before(performance.now() + LIMIT, 'answer from PostgreSQL', client.query<Row>(query));
-        // After a failover, a new connection may lead to the primary.
-        if (rows.length !== count) throw new Error('PostgreSQL is in recovery, a standby');
-        client.release();
-        return rows;
+        if (rows.length === count) {
+          client.release();
+          return rows;
+        }
+        const probing = client.query(PROBE.text);
+        const { rowCount } = await before(performance.now() + LIMIT, 'answer from PostgreSQL', probing);
+        throw rowCount === 1 ? new HiddenRowsError() : new Error('PostgreSQL is in recovery, a standby');
       } catch (error) {
-        if (error instanceof PostgresError && !endsConnection(error)) {
+        if (error instanceof HiddenRowsError || (error instanceof PostgresError && !endsConnection(error))) {
           client.release();
           throw error;
         }
+        // After a failover, a new connection may lead to the primary.
         this.discard(client);
         // The second attempt is for a lost connection.
         if (error instanceof DeadlineError || attempt === 2) throw error;
@@ -140,6 +157,7 @@ function endsConnection({ code = '' }: PostgresError): boolean {
 
 /** Whether PostgreSQL can be used, though it rejected a query, or cancelled it after the time limit. */
 function isAnswer(error: unknown): boolean {
+  if (error instanceof HiddenRowsError) return true;
   return error instanceof PostgresError && !endsConnection(error) && !CONNECTION_REFUSED.has(error.code ?? '');
 }
 

@@ -15,7 +15,8 @@ const LOCK_NOT_AVAILABLE = '55P03';
 const ADVISORY_LOCK = '7596778120156769889';
 /** TypeORM's table of applied migrations; named so that another service may share the schema. */
 export const MIGRATIONS_TABLE = 'im_signature_migrations';
-const READ_TABLES =
+/** The tables that the service reads. */
+export const READ_TABLES =
   'apps app_master_keys app_identity app_cutoffs client_cutoffs client_bans conversations conversation_members'.split(
     ' ',
   );

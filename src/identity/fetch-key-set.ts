@@ -64,7 +64,10 @@ export function parseKeySet(text: string): JSONWebKeySet & { readonly ignored: n
   const set = parseJson(text) as { readonly keys?: unknown } | null;
   if (!Array.isArray(set?.keys)) throw new Error('not a JWK Set ("keys" is missing)');
   const all = set.keys as unknown[];
-  const keys = all.filter(isObject).filter(({ kty }) => kty !== 'oct');
+  const keys = all
+    .filter(isObject)
+    .map(withoutNull)
+    .filter(({ kty }) => kty !== 'oct');
   if (keys.some((key) => 'd' in key)) throw new Error('a JWK Set for verifying must not hold private keys');
   if (keys.length === 0) throw new Error('a JWK Set without public keys');
   return { keys: keys.map(withoutEd25519), ignored: all.length - keys.length };
@@ -73,6 +76,11 @@ export function parseKeySet(text: string): JSONWebKeySet & { readonly ignored: n
 /** jose compares the name of a key's algorithm with the token's, and this one has two. */
 function withoutEd25519({ alg, ...key }: JWK): JWK {
   return alg === undefined || ED25519.includes(alg) ? key : { ...key, alg };
+}
+
+/** Some serializers write members that a key does not have. */
+function withoutNull(key: JWK): JWK {
+  return Object.fromEntries(Object.entries(key).filter(([, value]) => value !== null)) as JWK;
 }
 
 function isObject(key: unknown): key is JWK {

@@ -4,8 +4,8 @@ import type { SigningApp } from '../apps/signing-app.js';
 import { Clock, type ClockReading } from '../config/clock.js';
 import { Settings } from '../config/settings.js';
 import { DatabaseServer } from '../database/database-server.js';
-import { LookUps, type Statement } from '../database/look-ups.js';
-import { MIGRATIONS_TABLE, migrationStatus } from '../database/migrate.js';
+import { allRowsOf, HiddenRowsError, LookUps, type Statement } from '../database/look-ups.js';
+import { MIGRATIONS_TABLE, migrationStatus, READ_TABLES } from '../database/migrate.js';
 import { ServerState } from '../http/server-state.js';
 import { before, DeadlineError } from '../problems/deadline.js';
 import { ProblemError } from '../problems/problem-error.js';
@@ -24,7 +24,7 @@ const APPLIED: Statement = {
     SELECT (
       SELECT count(*)::integer FROM ${MIGRATIONS_TABLE} WHERE name = ANY (string_to_array($1, E'\\n'))
     ) AS applied
-    WHERE (SELECT NOT pg_is_in_recovery())`,
+    WHERE ${allRowsOf(...READ_TABLES)}`,
 };
 
 /** The first ids after $1 of apps that are not disabled. */
@@ -32,7 +32,7 @@ const ENABLED: Statement = {
   name: 'enabled-apps',
   text: `
     SELECT ARRAY(SELECT app_id FROM apps WHERE NOT disabled AND app_id > $1 ORDER BY app_id LIMIT ${PAGE}) AS ids
-    WHERE (SELECT NOT pg_is_in_recovery())`,
+    WHERE ${allRowsOf(...READ_TABLES)}`,
 };
 
 /** Why requests should go elsewhere, and for the log what lies behind it. */
@@ -145,6 +145,9 @@ function faultOf(error: unknown): Fault {
   const cause = messages.at(-1) ?? String(error);
   if (messages.some((message) => message.includes('in recovery'))) {
     return { reason: 'PostgreSQL is in recovery, a standby.', cause };
+  }
+  if (chain.some((one) => one instanceof HiddenRowsError)) {
+    return { reason: 'Row-level security hides rows from the service.', cause };
   }
   if (chain.some((one) => one instanceof DeadlineError)) {
     return { reason: 'PostgreSQL does not answer in time.', cause };

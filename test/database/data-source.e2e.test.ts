@@ -1,7 +1,17 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, connect as connectTcp, createServer } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { adminOptions, connect, connectService, LIFT_LIMITS, serviceOptions } from '../../src/database/data-source.js';
+import { readMembers } from '../../src/conversations/members/export.js';
+import {
+  adminOptions,
+  connect,
+  connectService,
+  LIFT_LIMITS,
+  serviceOptions,
+  withOwnConnection,
+} from '../../src/database/data-source.js';
 import { makeDatabase, type TestDatabase } from '../support/database.js';
 
 let database: TestDatabase;
@@ -82,4 +92,22 @@ it('times are read whatever style of dates a role has', async () => {
     await dataSource.destroy();
   }
   await database.query(`ALTER DATABASE ${name} RESET datestyle`);
+});
+
+it('a command fails where row-level security would hide rows from it', async () => {
+  const role = `filtered_${randomUUID().replaceAll('-', '')}`;
+  await database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'pw'`);
+  await database.query(`GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${role}`);
+  await database.query('ALTER TABLE conversation_members ENABLE ROW LEVEL SECURITY');
+  const url = Object.assign(new URL(database.url), { username: role, password: 'pw' }).href;
+  const hidden = 'query would be affected by row-level security policy for table "conversation_members"';
+  const dataSource = await connect(adminOptions(url));
+  await expect(dataSource.query('SELECT FROM conversation_members')).rejects.toThrow(hidden);
+  await dataSource.destroy();
+  await withOwnConnection(url, async (client) => {
+    const lines = await readMembers(client, 'shop', undefined, 'csv');
+    await expect(text(lines)).rejects.toThrow(hidden);
+  });
+  await database.query('ALTER TABLE conversation_members DISABLE ROW LEVEL SECURITY');
+  await database.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
 });

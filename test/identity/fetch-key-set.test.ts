@@ -70,6 +70,11 @@ describe('a JWK Set', () => {
     });
   });
 
+  it('may hold members that are null, as if they were not there', () => {
+    const text = '{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB","d":null,"alg":null}]}';
+    expect(parseKeySet(text).keys).toEqual([{ kty: 'RSA', n: 'AQAB', e: 'AQAB' }]);
+  });
+
   it('may hold keys of unknown types', () => {
     const text = '{"keys":[{"kty":"new"},{"kty":"RSA"}],"more":1}';
     expect(parseKeySet(text)).toEqual({ keys: [{ kty: 'new' }, { kty: 'RSA' }], ignored: 0 });

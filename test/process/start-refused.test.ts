@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
-import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest';
 import { makeDatabase, type TestDatabase } from '../support/database.js';
 import { administer, databaseUrl } from '../support/postgres.setup.js';
 import { eachInItsFolder, READY, stop } from '../support/start.js';
@@ -82,7 +82,7 @@ it.each([
   }
 });
 
-it('a role that may not see which migrations are applied is told so, and starts when it may', async () => {
+it('a role that may not see which migrations are applied, or not every row, is told so, and is refused when that changes', async () => {
   const role = `reader_${randomUUID().replaceAll('-', '')}`;
   await database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'pw'`);
   await database.query(`GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${role}`);
@@ -101,8 +101,21 @@ it('a role that may not see which migrations are applied is told so, and starts 
   expect(blind.output()).toContain(`the role "${role}" needs SELECT on client_bans, conversation_members\n`);
   await database.query(`GRANT SELECT ON client_bans, conversation_members TO ${role}`);
   const service = start({ ...env, DATABASE_URL: url.href });
-  await service.prints(READY);
+  const [, address = ''] = await service.prints(READY);
+  await database.query(`INSERT INTO apps (app_id, name, identity) VALUES ('hidden', 'Hidden', 'none')`);
+  await database.query(`INSERT INTO client_bans (app_id, client_id) VALUES ('hidden', 'mallory')`);
+  const login = async () => (await fetch(`${address}/signature/login/hidden/mallory`)).status;
+  expect(await login()).toBe(403);
+  for (const table of ['client_bans', 'client_cutoffs', 'conversation_members', 'app_master_keys']) {
+    await database.query(`ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY`);
+    await vi.waitUntil(async () => (await login()) === 503, { timeout: 10_000 });
+    expect((await fetch(`${address}/health/ready`)).status, table).toBe(503);
+    await database.query(`ALTER TABLE ${table} DISABLE ROW LEVEL SECURITY`);
+    await vi.waitUntil(async () => (await login()) === 403, { timeout: 10_000 });
+  }
   await stop(service);
+  expect(service.output()).toContain('row-level security hides rows from the service: give its role BYPASSRLS');
+  await database.query(`DELETE FROM client_bans; DELETE FROM apps`);
   await database.query(`DROP OWNED BY ${role}`);
   await database.query(`DROP ROLE ${role}`);
 });
