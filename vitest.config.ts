@@ -4,6 +4,8 @@ const SYSTEM = ['test/process/**/*.test.ts', 'test/browser/**/*.test.ts', 'test/
 const DOCS = 'test/**/*.docs.test.ts';
 const FUZZ = 'test/**/*.fuzz.test.ts';
 const RESILIENCE = 'test/resilience/**/*.test.ts';
+/** They measure memory, or need all of the machine. */
+const ALONE = ['connections', 'issuer', 'process'].map((name) => `test/resilience/${name}.test.ts`);
 const WITH_POSTGRES = ['test/support/postgres.setup.ts', 'test/support/redaction.setup.ts'];
 
 export default defineConfig({
@@ -29,7 +31,23 @@ export default defineConfig({
       { extends: true, test: { name: 'fuzz', include: [FUZZ], globalSetup: ['test/support/postgres.setup.ts'] } },
       {
         extends: true,
-        test: { name: 'resilience', include: [RESILIENCE], globalSetup: ['test/support/postgres.setup.ts'] },
+        test: {
+          name: 'resilience',
+          include: [RESILIENCE],
+          exclude: ALONE,
+          globalSetup: ['test/support/postgres.setup.ts'],
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'resilience-alone',
+          include: ALONE,
+          globalSetup: ['test/support/postgres.setup.ts'],
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
+        },
       },
     ],
   },

@@ -80,7 +80,8 @@ function withoutEd25519({ alg, ...key }: JWK): JWK {
 
 /** Some serializers write members that a key does not have. */
 function withoutNull(key: JWK): JWK {
-  return Object.fromEntries(Object.entries(key).filter(([, value]) => value !== null)) as JWK;
+  const members: [string, unknown][] = Object.entries(key);
+  return Object.fromEntries(members.filter(([, value]) => value !== null));
 }
 
 function isObject(key: unknown): key is JWK {
