@@ -57,9 +57,12 @@ describe('the token', () => {
     expect(requests[0]?.headers).not.toHaveProperty('authorization');
   });
 
-  it('is asked for once more when it has expired', async () => {
+  it.each([
+    ['has expired', EXPIRED],
+    ['was ended', refused(401, 'identity_revoked')],
+  ])('is asked for once more when it %s', async (_, refusal) => {
     const getToken = vi.fn((expired: boolean) => (expired ? 'fresh' : 'stale'));
-    const { login, requests } = await start([EXPIRED, SIGNED], { getToken, retries: 0 });
+    const { login, requests } = await start([refusal, SIGNED], { getToken, retries: 0 });
     expect(await login()).toEqual(SIGNATURE);
     expect(getToken.mock.calls).toEqual([[false], [true]]);
     expect(requests.map(({ headers }) => headers.authorization)).toEqual(['Bearer stale', 'Bearer fresh']);

@@ -9,7 +9,7 @@ export interface SignerOptions {
   readonly appId: string;
   /**
    * The token that proves who is calling. Asked for each signature, and once more, with `true`, if the service says that the token has
-   * expired. Left out for an app without identities.
+   * expired or was ended. Left out for an app without identities.
    */
   readonly getToken?: (expired: boolean) => string | Promise<string>;
   /** Instead of the environment's own, such as `wechatFetch(wx)`. */
