@@ -51,13 +51,20 @@ export class YamlReader {
       const told = code === 'MULTIPLE_DOCS' ? 'there is more than one document' : message;
       this.refuse(pos[0], `is no YAML that is understood here: ${told}`);
     }
-    this.resolve = (node) => (isAlias(node) ? (node.resolve(document) as ParsedNode | undefined) : node);
+    // The library's own `resolve` searches the whole document for each alias.
+    const anchors = new Map<string, ParsedNode>();
+    const resolved = new Map<ParsedNode, ParsedNode>();
     visit(document, {
       Alias: (_, alias) => {
-        if (alias.resolve(document) !== undefined) return;
-        this.refuse(alias.range?.[0] ?? 0, `no anchor ${shown(alias.source)} is before this`);
+        const anchored = anchors.get(alias.source);
+        if (anchored !== undefined) resolved.set(alias as ParsedNode, anchored);
+        else this.refuse(alias.range?.[0] ?? 0, `no anchor ${shown(alias.source)} is before this`);
+      },
+      Value: (_, node) => {
+        if (node.anchor !== undefined) anchors.set(node.anchor, node as ParsedNode);
       },
     });
+    this.resolve = (node) => (isAlias(node) ? resolved.get(node) : node);
     this.requireNoFaults();
     this.root = this.valueOf(document.contents, 0);
   }

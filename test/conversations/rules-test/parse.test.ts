@@ -61,6 +61,13 @@ ${ids.map((id) => `  - { client: ${id}, action: invite, conversation: ${id}, mem
     ]);
   });
 
+  it('takes a name for what it last stood for, however often it is used', () => {
+    const uses = 30_000;
+    const list = `[&who a, *who, &who b${', *who'.repeat(uses)}]`;
+    const [test] = parse(`tests: [{ client: a, action: conversion, members: ${list}, expect: allowed }]`).tests;
+    expect(test?.operation.members).toEqual(['a', 'a', 'b', ...Array<string>(uses).fill('b')]);
+  });
+
   it.each([
     ['', '1:1: the file needs the field tests'],
     ['# nothing', '1:1: the file needs the field tests'],
