@@ -16,6 +16,11 @@ const TABLE_LINES = {
   ...{ middle: ' │ ', 'mid-mid': '─┼─' },
 };
 
+/** A text that others wrote, so that nothing in it steers the terminal. */
+export function harmless(text: string): string {
+  return text.replace(/[\p{Cc}\p{Bidi_Control}]/gu, ' ');
+}
+
 type Cell = string | number | boolean | null | undefined;
 
 /** What a command reads and writes: the process's own streams and environment, or those of a test. */

@@ -150,6 +150,14 @@ describe('a decision that is not the expected one', () => {
   });
 });
 
+describe('what a file says', () => {
+  it('does not turn the line of a terminal or a log around', async () => {
+    const test =
+      '{ name: "n\u202ex", client: "a\u202eb", action: query, conversation: "c\u2066d", expect: client_banned }';
+    expect((await testRules(file(`tests:\n  - ${test}\n`))).stdout).not.toMatch(/\p{Bidi_Control}/u);
+  });
+});
+
 describe('a file that cannot be judged', () => {
   it('is refused with a line for each fault, at its place, with --json, too', async () => {
     const path = file(`membership: off\ntest: []\n`);

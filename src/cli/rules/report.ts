@@ -1,6 +1,6 @@
 import type { Named, Verdict } from '../../conversations/rules-test/judge.js';
 import type { ListedConversation, RulesFile, RulesTest } from '../../conversations/rules-test/parse.js';
-import type { Io } from '../io.js';
+import { harmless, type Io } from '../io.js';
 
 /** Clients that the text for people names. */
 const MAX_NAMED = 10;
@@ -12,14 +12,14 @@ export function printVerdicts(io: Io, file: string, { membership }: RulesFile, v
     const { line, column } = test.place;
     if (isAsExpected) {
       // A misspelt conversation would be one that is not registered, where most is allowed.
-      io.print(`✓ ${titleOf(test)}${isUnregistered(verdict) ? ` (${conversationLine(verdict)})` : ''}`);
+      io.print(harmless(`✓ ${titleOf(test)}${isUnregistered(verdict) ? ` (${conversationLine(verdict)})` : ''}`));
       continue;
     }
-    io.print(io.warning(`✗ ${file}:${line}:${column}: ${titleOf(test)}`));
+    io.print(io.warning(`✗ ${file}:${line}:${column}: ${harmless(titleOf(test))}`));
     io.print(`    expected ${test.expected}, decided ${decided}`);
-    io.print(`    ${clientsLine(verdict)}`);
+    io.print(`    ${harmless(clientsLine(verdict))}`);
     if (test.operation.conversationId !== '') {
-      io.print(`    ${conversationLine(verdict)}`);
+      io.print(`    ${harmless(conversationLine(verdict))}`);
       io.print(`    membership ${membership}`);
     }
   }
