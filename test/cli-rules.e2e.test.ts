@@ -296,7 +296,9 @@ describe('client end', () => {
       '  {"reason": "signed out"}',
       '',
     ]);
-    await does('client', 'end', '--app-id', 'tokens', '--client-id', 'böb', '--ban');
+    expect(await does('client', 'end', '--app-id', 'tokens', '--client-id', 'böb', '--ban')).toMatch(
+      /\nthis replaces the earlier ban, until \S+Z, without a reason\n/,
+    );
     const [later] = await cutoffs('client_cutoffs');
     expect(later?.tokens_before.getTime()).toBeGreaterThan(at.getTime());
     expect(await does('ban', 'list', '--app-id', 'tokens')).toMatch(/böb +│ in force │ permanent/);

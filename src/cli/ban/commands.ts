@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
-import { addBan, type Ban, listBans, removeBan } from '../../conversations/bans.js';
+import { addBan, type Ban, type BanTerms, listBans, removeBan } from '../../conversations/bans.js';
 import { withAdmin } from '../admin.js';
 import { DATABASE, details } from '../help.js';
-import type { Io, OutputOptions } from '../io.js';
+import { harmless, type Io, type OutputOptions } from '../io.js';
 import {
   APP_ID,
   CLIENT_ID,
@@ -67,9 +67,7 @@ async function add(io: Io, { appId, clientId, for: seconds, until, reason }: Ban
     await apps.require(appId);
     const { ban, replaced } = await addBan(dataSource, { appId, clientId, seconds, until, reason });
     io.printSuccess(`"${clientId}" is banned from the app "${appId}" ${untilText(ban)}`);
-    if (replaced === undefined) return;
-    const why = replaced.reason === null ? 'without a reason' : `for the reason ${JSON.stringify(replaced.reason)}`;
-    io.print(`this replaces the earlier ban, ${untilText(replaced)}, ${why}`);
+    if (replaced !== undefined) io.print(replacedText(replaced));
   });
 }
 
@@ -91,11 +89,16 @@ async function list(io: Io, options: OutputOptions & ForApp): Promise<void> {
       state: ban.in_force ? io.warning('in force') : 'over',
       banned_until: ban.banned_until ?? 'permanent',
       time: timeText(ban),
-      // Written by others: nothing in it may steer the terminal.
       by: ban.created_by,
-      reason: ban.reason?.replace(/[\p{Cc}\p{Bidi_Control}]/gu, ' '),
+      reason: ban.reason === null ? null : harmless(ban.reason),
     }));
   });
+}
+
+/** Which ban a new one replaces: it may have been longer. */
+export function replacedText(replaced: BanTerms): string {
+  const why = replaced.reason === null ? 'without a reason' : `for the reason ${JSON.stringify(replaced.reason)}`;
+  return harmless(`this replaces the earlier ban, ${untilText(replaced)}, ${why}`);
 }
 
 /** Until when a ban lasts, after "is banned". */

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import { addBan } from '../../conversations/bans.js';
 import { endTokens } from '../../conversations/cutoffs.js';
 import { withAdmin } from '../admin.js';
-import { untilText } from '../ban/commands.js';
+import { replacedText, untilText } from '../ban/commands.js';
 import { DATABASE, details } from '../help.js';
 import type { Io } from '../io.js';
 import { APP_ID, CLIENT_ID, type ForApp, parseDuration, UsageError } from '../options.js';
@@ -51,6 +51,7 @@ async function end(io: Io, { appId, clientId, all, ban }: EndOptions): Promise<v
     const whose = clientId === undefined ? 'every client' : `"${clientId}"`;
     io.printSuccess(`tokens of ${whose} issued before ${cutoff.toISOString()} count no more in the app "${appId}"`);
     if (banned !== undefined) io.printSuccess(`"${clientId ?? ''}" is banned from it ${untilText(banned.ban)}`);
+    if (banned?.replaced !== undefined) io.print(replacedText(banned.replaced));
     if (app.identity === 'none') {
       io.printWarning(
         `the app "${appId}" asks for no token, so nothing is ended: anyone gets a signature as any client`,
