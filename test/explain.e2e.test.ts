@@ -110,6 +110,37 @@ describe('explain', () => {
     });
   });
 
+  it('prints nothing that others wrote and that would steer the terminal', async () => {
+    await database.query(
+      `INSERT INTO client_bans (app_id, client_id, reason) VALUES ('required', 'e\u202eve', E'\\u009b2J\\u001b[2J\\u007f\u202e')`,
+    );
+    const output = await admin.does(explain('login', ...about('e\u202eve')));
+    expect(output).toContain('to allow it: lift the ban of "e ve"\n');
+    expect(output.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Bidi_Control}]/u);
+  });
+
+  it('says when no change of rows would allow it: nobody ranks above itself', async () => {
+    const output = await admin.does(
+      explain('conversation-block-clients', ...about('alice'), '--conversation-id', 'c1', '--members', 'alice'),
+    );
+    expect(output).toMatch(/\ndecision: 403 not_permitted\nno change of rows would allow it\n$/);
+  });
+
+  it('proposes as many changes together as it takes, and of a role no lower one than it takes', async () => {
+    await database.query(`
+      INSERT INTO conversations (app_id, conversation_id, member_limit) VALUES ('required', 'full', 1), ('required', 'two', 2)`);
+    await database.query(`
+      INSERT INTO conversation_members VALUES
+        ('required', 'full', 'zoe', 'member'), ('required', 'two', 'ann', 'owner'), ('required', 'two', 'ben', 'owner')`);
+    await database.query(`INSERT INTO client_bans (app_id, client_id) VALUES ('required', 'trudy')`);
+    const invite = await json('invite', ...about('mallory'), '--conversation-id', 'full', '--members', 'trudy');
+    expect(invite.changes).toContain(
+      'lift the ban of "mallory", and lift the ban of "trudy", and make "mallory" a member, and set member_limit to 3',
+    );
+    const kick = await json('kick', ...about('ann'), '--conversation-id', 'two', '--members', 'ben');
+    expect(kick.changes).toEqual(['make "ben" no more than manager']);
+  });
+
   it('of a client that is not there names the member whose id looks like it', async () => {
     const { similar, changes } = await json('invite', ...about('bob'), '--conversation-id', 'c1', '--members', 'carol');
     expect(similar).toBe('Bob');

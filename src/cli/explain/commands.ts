@@ -3,7 +3,7 @@ import { PROBLEMS } from '../../problems/problem-error.js';
 import { type Action, type ActionName, ACTIONS } from '../../signature/actions.js';
 import { withAdmin } from '../admin.js';
 import { DATABASE, details } from '../help.js';
-import type { Io, OutputOptions } from '../io.js';
+import { harmless, type Io, type OutputOptions } from '../io.js';
 import { operationCommand, type OperationOptions, paramsOf } from '../operation-options.js';
 import { JSON_OUTPUT } from '../options.js';
 import { requestPath } from '../request-path.js';
@@ -51,17 +51,17 @@ function print(
   io.printTable(checks, {}, ({ check, passed, read }) => ({
     check,
     outcome: passed === false ? io.warning('refuses') : passed ? 'passes' : '',
-    // Ids are written by others: nothing in them may steer the terminal.
-    read: read.replace(/[\p{Cc}\p{Bidi_Control}]/gu, ' '),
+    read: harmless(read),
   }));
-  for (const { table, row } of rows) io.print(`row of ${table}: ${JSON.stringify(row)}`);
+  for (const { table, row } of rows) io.print(`row of ${table}: ${harmless(JSON.stringify(row))}`);
   if (decision === 'allowed') io.printSuccess('decision: allowed');
   else {
     const shadow = signed ? ', signed because the membership mode of the app is shadow' : '';
     io.print(`decision: ${io.warning(`${PROBLEMS[decision].status} ${decision}`)}${shadow}`);
   }
   if (similar !== undefined) {
-    io.print(`there is a member "${similar}": ids are compared as they are, case and blanks included`);
+    io.print(`there is a member "${harmless(similar)}": ids are compared as they are, case and blanks included`);
   }
-  if (changes.length > 0) io.print(`to allow it: ${changes.join('; or ')}`);
+  if (changes.length > 0) io.print(`to allow it: ${harmless(changes.join('; or '))}`);
+  else if (decision !== 'allowed') io.print('no change of rows would allow it');
 }

@@ -14,8 +14,8 @@ type Change = readonly [text: string, supposition: Supposition];
 
 /** Changes that are proposed; more would hide the ones that come first. */
 const MAX_PROPOSED = 4;
-/** Changes that are made together at most. */
-const MAX_TOGETHER = 3;
+/** Changes that are made together at most: two bans, a role and a limit can stand in the way of an invitation. */
+const MAX_TOGETHER = 4;
 /** Clients that a change names one by one. */
 const MAX_NAMED = 3;
 
@@ -45,13 +45,18 @@ function kindsOf({ operation, facts }: Situation): Change[][] {
   const looser = (now: Role | 'anyone'): (Role | 'anyone')[] =>
     (['manager', 'member', 'anyone'] as const).filter((value) => RANK[value] < RANK[now]);
   const banned = named(members.filter((_, i) => facts.members[i]?.banned));
-  const above = named(members.filter((id, i) => id !== clientId && (facts.members[i]?.rank ?? 0) > RANK.member));
+  const above = (role: 'manager' | 'member'): Change[] => {
+    const ids = named(members.filter((id, i) => id !== clientId && (facts.members[i]?.rank ?? 0) > RANK[role]));
+    return ids === undefined ? [] : [[`make ${ids} no more than ${role}`, supposeMembersAtMost(role)]];
+  };
+  const room = (conversation?.memberCount ?? 0) + countAdded(operation, facts);
   const rules: Change[][] = conversation
     ? [
         [rule('join_rule', 'joinRule', 'anyone')],
         looser(conversation.inviteRule).map((value) => rule('invite_rule', 'inviteRule', value)),
         looser(conversation.kickRule).map((value) => rule('kick_rule', 'kickRule', value)),
-        [rule('member_limit', 'memberLimit', (conversation.memberCount ?? 0) + countAdded(operation, facts))],
+        // One more where the client has to be made a member, too.
+        [room, room + 1].map((limit) => rule('member_limit', 'memberLimit', limit)),
       ]
     : [];
   return [
@@ -62,7 +67,7 @@ function kindsOf({ operation, facts }: Situation): Change[][] {
       `make "${clientId}" ${role === 'owner' ? 'an' : 'a'} ${role}`,
       inRegistered(supposeRole(role)),
     ]),
-    above === undefined ? [] : [[`make ${above} no more than member`, supposeMembersAtMost('member')]],
+    [...above('manager'), ...above('member')],
     ...rules,
   ];
 }
