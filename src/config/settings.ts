@@ -128,6 +128,9 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     const url = variableOf(environment, 'DATABASE_URL');
     faults.push(`SECRETS_KEY: is required with ${url}; make a key with "im-signature secrets new"`);
   }
+  if (environment.METRICS_PORT === environment.PORT && environment.PORT !== '0') {
+    faults.push(`METRICS_PORT: must be another than PORT, ${environment.PORT}`);
+  }
   const production = environment.NODE_ENV === 'production';
   // A line of `.env` that is not understood must not start an empty database in front of every login.
   if (production && !isSet('DATABASE_URL') && env.DATA_DIR === undefined) {

@@ -47,7 +47,8 @@ export async function migrate(url: string, folder: string, waits = (): void => u
       } catch (error) {
         const after = await pendingIn(dataSource);
         const count = before.length - after.length;
-        throw failure(after[0] ?? '', error, `it is rolled back, ${count} before it applied: mend or remove it`);
+        const remedy = isForbidden(error) ? 'run it as the role that owns the tables' : 'mend or remove it';
+        throw failure(after[0] ?? '', error, `it is rolled back, ${count} before it applied: ${remedy}`);
       }
     }),
   );
@@ -81,6 +82,11 @@ async function execute(
 
 async function pendingIn(dataSource: DataSource): Promise<string[]> {
   return (await new MigrationExecutor(dataSource).getPendingMigrations()).map(({ name }) => name);
+}
+
+/** Whether PostgreSQL says that the role may not (42501). */
+function isForbidden(error: unknown): boolean {
+  return (error as { code?: string }).code === '42501';
 }
 
 /** Codes of PostgreSQL whose detail names a key, which is what is wrong: of rows that refer to it, or of a row that is there already. */
@@ -243,15 +249,26 @@ export async function withMigrationLock<T>(dataSource: DataSource, work: () => P
  */
 async function requireAccess(dataSource: DataSource, toMake = false): Promise<void> {
   const [row] = await dataSource.query<
-    { role: string; schema: string | null; other: string | null; readable: boolean | null; makes: boolean }[]
+    {
+      role: string;
+      schema: string | null;
+      other: string | null;
+      readable: boolean | null;
+      makes: boolean;
+      foreign: string | null;
+    }[]
   >(`
     SELECT current_user AS role, current_schema() AS schema,
       (SELECT min(relnamespace::regnamespace::text) FROM pg_class
         WHERE relname = '${MIGRATIONS_TABLE}' AND has_schema_privilege(relnamespace, 'USAGE')
         HAVING NOT coalesce(bool_or(relnamespace::regnamespace::text = quote_ident(current_schema())), false)) AS other,
       has_table_privilege(to_regclass('${MIGRATIONS_TABLE}'), 'SELECT') AS readable,
-      has_schema_privilege(current_schema(), 'CREATE') AS makes`);
-  const { role = '', schema = null, other = null, readable = null, makes = false } = row ?? {};
+      has_schema_privilege(current_schema(), 'CREATE') AS makes,
+      (SELECT string_agg(relname, ', ' ORDER BY relname) FROM pg_class
+        WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relkind IN ('r', 'p', 'v', 'm', 'f')
+          AND relname IN ('${READ_TABLES.join("', '")}')
+          AND to_regclass('${MIGRATIONS_TABLE}') IS NULL) AS foreign`);
+  const { role = '', schema = null, other = null, readable = null, makes = false, foreign = null } = row ?? {};
   // Migrations work in the first schema of the search_path: there they would make a second, empty set of tables.
   if (other !== null) {
     throw new Error(
@@ -261,6 +278,10 @@ async function requireAccess(dataSource: DataSource, toMake = false): Promise<vo
   }
   if (readable === false) {
     throw new Error(`the role "${role}" needs SELECT on ${MIGRATIONS_TABLE}; commands run as the owner of the tables`);
+  }
+  // Half of the migrations would be applied before one meets it.
+  if (foreign !== null && toMake) {
+    throw new Error(`the schema "${schema ?? ''}" has ${foreign}, not of this service; use another database or schema`);
   }
   if (readable || makes || !toMake) return;
   const remedy = `make it the owner of the database, or GRANT CREATE ON SCHEMA "${schema ?? ''}" TO "${role}"`;

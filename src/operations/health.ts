@@ -17,15 +17,20 @@ const MAX_AGE = 1_000;
 const LIMIT = 900;
 const PAGE = 1_000;
 
-/** How many migrations are applied, of those whose names are the lines of $1. */
+/** How many migrations are applied, of those whose names are the lines of $1; and the tables that the role may not read. */
 const APPLIED: Statement = {
   name: 'applied-migrations',
   text: `
     SELECT (
       SELECT count(*)::integer FROM ${MIGRATIONS_TABLE} WHERE name = ANY (string_to_array($1, E'\\n'))
-    ) AS applied
+    ) AS applied, (
+      SELECT string_agg(name, ', ') FROM unnest('{${READ_TABLES.join()}}'::text[]) AS name
+      WHERE NOT coalesce(has_table_privilege(to_regclass(name), 'SELECT'), false)
+    ) AS unreadable
     WHERE ${allRowsOf(...READ_TABLES)}`,
 };
+
+type Applied = Readonly<{ applied: number; unreadable: string | null }>;
 
 /** The first ids after $1 of apps that are not disabled. */
 const ENABLED: Statement = {
@@ -90,9 +95,13 @@ export class Health implements OnApplicationBootstrap {
 
   private async look(): Promise<Fault | undefined> {
     const names = this.migrations;
-    const [row] = await this.lookUps.rows<{ applied: number }>(APPLIED, [names.join('\n')], 1);
+    const [row] = await this.lookUps.rows<Applied>(APPLIED, [names.join('\n')], 1);
     const lacking = names.length - (row?.applied ?? 0);
     if (lacking > 0) return { reason: `The database lacks ${lacking} migration(s) of this build.` };
+    const unreadable = row?.unreadable ?? null;
+    if (unreadable !== null) {
+      return { reason: 'The service may not read all of its tables.', cause: `its role needs SELECT on ${unreadable}` };
+    }
     return (await this.anyKeyOpens()) ? undefined : { reason: "SECRETS_KEY decrypts no app's master key." };
   }
 

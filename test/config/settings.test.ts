@@ -73,6 +73,7 @@ describe('the settings', () => {
     [{ PORT: '70000' }, 'PORT: must be a whole number from 0 to 65535, not "70000"'],
     [{ PORT: '' }, 'PORT: must be a whole number from 0 to 65535, not ""'],
     [{ METRICS_PORT: 'x' }, 'METRICS_PORT: must be a whole number from 0 to 65535, not "x"'],
+    [{ METRICS_PORT: '3000' }, 'METRICS_PORT: must be another than PORT, 3000'],
     [{ HOST: '' }, 'HOST: must not be empty'],
     [{ MIGRATIONS_DIR: '/not/there' }, 'MIGRATIONS_DIR: no folder is at "/not/there"; make it, or name another'],
     [

@@ -121,18 +121,49 @@ it('a table that is gone although all migrations are applied stops the start, wh
   await database.drop();
 });
 
+it('where another application has a table of the same name, nothing is made', async () => {
+  const { migrate } = await built<typeof import('../../src/database/migrate.js')>('src/database/migrate.js');
+  const database = await makeDatabase('empty');
+  await database.query('CREATE TABLE conversations (id integer)');
+  await expect(migrate(database.url, inject('registrations'))).rejects.toThrow(
+    'the schema "public" has conversations, not of this service; use another database or schema',
+  );
+  const tables = await database.query(`SELECT tablename FROM pg_tables WHERE schemaname = 'public'`);
+  expect(tables).toEqual([{ tablename: 'conversations' }]);
+  await database.query('CREATE SCHEMA signature');
+  const url = Object.assign(new URL(database.url), { search: '?options=-c%20search_path%3Dsignature' }).href;
+  expect(await migrate(url, inject('registrations'))).toContain('CreateConversationRules1795392000001');
+  await database.drop();
+});
+
+it('migrate by a role that only reads asks for the owner, and not for another migration', async () => {
+  const database = await makeDatabase('migrated');
+  const role = `reader_${randomUUID().replaceAll('-', '')}`;
+  await database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'pw'`);
+  await database.query(`GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${role}`);
+  const url = Object.assign(new URL(database.url), { username: role, password: 'pw' }).href;
+  const admin = await makeAdmin({ DATABASE_URL: url, SECRETS_KEY: `k:${randomBytes(32).toString('base64')}` });
+  await writeFile(join(admin.migrations, '1999999999999-note.mjs'), NOTE);
+  expect(await admin.fails(['migrate'])).toMatch(
+    /Note1999999999999 fails \(must be owner of table client_bans\); it is rolled back, 0 before it applied: run it as the role that owns the tables$/,
+  );
+  await admin.remove();
+  await database.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+  await database.drop();
+});
+
+/** A registration that was written by hand. */
+const NOTE = `export class Note1999999999999 {
+  async up(queryRunner) { await queryRunner.query('ALTER TABLE client_bans ADD COLUMN note text'); }
+  async down(queryRunner) { await queryRunner.query('ALTER TABLE client_bans DROP COLUMN note'); }
+}`;
+
 it('behind a backup that holds a lock, migrate waits and says so, while requests find their rows, and goes on after it', async () => {
   const database = await makeDatabase('migrated');
   const admin = await makeAdmin({ DATABASE_URL: database.url });
   const [backup, service] = [1, 2].map(() => new Client({ connectionString: database.url })) as [Client, Client];
   await Promise.all([backup.connect(), service.connect()]);
-  await writeFile(
-    join(admin.migrations, '1999999999999-note.mjs'),
-    `export class Note1999999999999 {
-      async up(queryRunner) { await queryRunner.query('ALTER TABLE client_bans ADD COLUMN note text'); }
-      async down(queryRunner) { await queryRunner.query('ALTER TABLE client_bans DROP COLUMN note'); }
-    }`,
-  );
+  await writeFile(join(admin.migrations, '1999999999999-note.mjs'), NOTE);
   const migrating = async (args: readonly string[], says: string) => {
     // As pg_dump does, for as long as it takes.
     await backup.query('BEGIN; LOCK TABLE client_bans IN ACCESS SHARE MODE');

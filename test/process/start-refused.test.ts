@@ -2,6 +2,8 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest';
+import { masterKeyPurpose, seal } from '../../src/apps/sealing.js';
+import { parseSecretsKey } from '../../src/config/secrets-key.js';
 import { makeDatabase, type TestDatabase } from '../support/database.js';
 import { administer, databaseUrl } from '../support/postgres.setup.js';
 import { eachInItsFolder, READY, stop } from '../support/start.js';
@@ -103,17 +105,29 @@ it('a role that may not see which migrations are applied, or not every row, is t
   const service = start({ ...env, DATABASE_URL: url.href });
   const [, address = ''] = await service.prints(READY);
   await database.query(`INSERT INTO apps (app_id, name, identity) VALUES ('hidden', 'Hidden', 'none')`);
+  await database.query(`INSERT INTO app_master_keys (app_id, version, sealed_key) VALUES ('hidden', 1, $1)`, [
+    seal('a-master-key', masterKeyPurpose('hidden', 1), parseSecretsKey(SECRETS_KEY)),
+  ]);
   await database.query(`INSERT INTO client_bans (app_id, client_id) VALUES ('hidden', 'mallory')`);
   const login = async () => (await fetch(`${address}/signature/login/hidden/mallory`)).status;
-  expect(await login()).toBe(403);
+  const ready = async () => (await fetch(`${address}/health/ready`)).status;
+  expect([await login(), await ready()]).toEqual([403, 200]);
   for (const table of ['client_bans', 'client_cutoffs', 'conversation_members', 'app_master_keys']) {
     await database.query(`ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY`);
     await vi.waitUntil(async () => (await login()) === 503, { timeout: 10_000 });
-    expect((await fetch(`${address}/health/ready`)).status, table).toBe(503);
+    await vi.waitUntil(async () => (await ready()) === 503, { timeout: 10_000 });
     await database.query(`ALTER TABLE ${table} DISABLE ROW LEVEL SECURITY`);
-    await vi.waitUntil(async () => (await login()) === 403, { timeout: 10_000 });
+    await vi.waitUntil(async () => (await login()) === 403 && (await ready()) === 200, { timeout: 10_000 });
   }
+  await database.query(`REVOKE SELECT ON client_cutoffs FROM ${role}`);
+  await vi.waitUntil(async () => (await ready()) === 503, { timeout: 10_000 });
+  expect(await login()).toBe(503);
+  await database.query(`GRANT SELECT ON client_cutoffs TO ${role}`);
+  await vi.waitUntil(async () => (await ready()) === 200, { timeout: 10_000 });
   await stop(service);
+  expect(service.output()).toContain(
+    'The service may not read all of its tables. cause=its role needs SELECT on client_cutoffs',
+  );
   expect(service.output()).toContain('row-level security hides rows from the service: give its role BYPASSRLS');
   await database.query(`DELETE FROM client_bans; DELETE FROM apps`);
   await database.query(`DROP OWNED BY ${role}`);
