@@ -1,8 +1,10 @@
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { createWriteStream, existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Admin, type Finished, makeAdmin } from './support/admin.js';
@@ -372,6 +374,25 @@ describe('import leancloud', () => {
       // PostgreSQL notices that the client is gone when it answers it.
       await vi.waitUntil(async () => (await imports('export.tar.gz')).code === 3, { timeout: 50_000 });
       expect(await members()).toEqual(['c1 alice member', 'c1 bob member']);
+    });
+
+    it('when it is interrupted while nothing comes of what it reads', async () => {
+      execFileSync('mkfifo', ['_Conversation.endless.jsonl']);
+      const interrupted = start('_Conversation.endless.jsonl');
+      const endless = function* (): Generator<string> {
+        for (;;) yield '\n'.repeat(1_000);
+      };
+      const written = pipeline(endless, createWriteStream('_Conversation.endless.jsonl')).catch(
+        () => 'nobody reads any more',
+      );
+      await vi.waitUntil(
+        async () => (await database.query(`SELECT FROM pg_stat_activity WHERE query ~ '^COPY export_rows'`)).length > 0,
+        { timeout: 50_000 },
+      );
+      interrupted.process.kill('SIGINT');
+      expect(await interrupted.ends()).toBe(1);
+      expect(interrupted.stderr()).toMatch(/: interrupted; nothing was loaded\n$/);
+      expect(await written).toBe('nobody reads any more');
     });
 
     it('while another import into the same app is under way', async () => {

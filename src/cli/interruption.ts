@@ -17,7 +17,10 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
   }
 }
 
-/** Has PostgreSQL stop its work for the connection, which could go on for long. */
+/**
+ * Has PostgreSQL stop its work for the connection, which could go on for long. To be called in a transaction: between two of them a
+ * pooler may give the connection's process to others.
+ */
 export async function cancelOnAbort(client: Client, dataSource: DataSource, signal: AbortSignal): Promise<void> {
   const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
   signal.addEventListener('abort', () => {

@@ -14,6 +14,8 @@ export interface BulkLoad {
   readonly appId: string;
   readonly rejects: Rejects;
   readonly signal: AbortSignal;
+  /** Called in the transaction, before anything is read. */
+  readonly onBegin: () => Promise<void>;
   /** @param bytes that were read so far. */
   readonly onRead: (bytes: number) => void;
   /** Called at the start of each phase after reading. */
@@ -48,7 +50,7 @@ export async function takeAppAlone(run: Run, appId: string): Promise<void> {
  */
 export async function loadInTransaction<Result>(
   client: Client,
-  { rejects, signal }: Pick<BulkLoad, 'rejects' | 'signal'>,
+  { rejects, signal, onBegin }: Pick<BulkLoad, 'rejects' | 'signal' | 'onBegin'>,
   load: (run: Run) => Promise<Result>,
 ): Promise<Result> {
   let committing = false;
@@ -60,6 +62,7 @@ export async function loadInTransaction<Result>(
   };
   try {
     await client.query(`BEGIN; ${LIFT_LIMITS}`);
+    await onBegin();
     const result = await load(run);
     signal.throwIfAborted();
     committing = true;

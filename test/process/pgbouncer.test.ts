@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { Client } from 'pg';
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { masterKeyPurpose, seal } from '../../src/apps/sealing.js';
 import { parseSecretsKey } from '../../src/config/secrets-key.js';
 import { built } from '../support/built.js';
@@ -139,6 +140,32 @@ describe.runIf(isInstalled)(
         await database.query(`ALTER DATABASE ${name} RESET datestyle`);
       },
     );
+
+    it('in transaction mode: an import that is interrupted ends, whichever connection it was given', async () => {
+      const bouncer = await pool({ pool_mode: 'transaction', default_pool_size: '3', server_round_robin: '1' });
+      // Two connections to PostgreSQL, which transactions take in turns.
+      const others = [new Client(bouncer.url), new Client(bouncer.url)];
+      for (const other of others) {
+        await other.connect();
+        await other.query('BEGIN; SELECT');
+      }
+      await Promise.all(others.map((other) => other.query('COMMIT').then(() => other.end())));
+      const file = join(folder, 'members.csv');
+      await writeFile(file, 'conversation_id,client_id\nc,alice\n');
+      const lock = new Client(database.url);
+      await lock.connect();
+      await lock.query('BEGIN; LOCK TABLE conversation_members IN EXCLUSIVE MODE');
+      const command = run('src/cli/main.js', { DATABASE_URL: bouncer.url, SECRETS_KEY }, [
+        ...['members', 'import', '--app-id', 'shop', file],
+      ]);
+      const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'INSERT INTO conversation_members'`;
+      await vi.waitUntil(async () => (await database.query(waiting)).length > 0, { timeout: 50_000 });
+      command.process.kill('SIGINT');
+      expect(await command.ends()).toBe(1);
+      expect(command.output()).toMatch(/: interrupted; nothing was loaded\n$/);
+      await lock.end();
+      await bouncer.end();
+    });
 
     it('a pool of one connection, of which a command takes two, is one line and no wait for minutes', async () => {
       const bouncer = await pool({ pool_mode: 'transaction', default_pool_size: '1' });

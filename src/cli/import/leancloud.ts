@@ -28,8 +28,8 @@ export async function importLeancloud(
     const { end, ...progress } = await showProgress(io, size);
     const outcome = await interruptible((signal) =>
       withOwnConnection(async (client) => {
-        await cancelOnAbort(client, dataSource, signal);
-        return loadLeancloud(client, { appId, paths, dryRun, remove, rejects, signal, ...progress });
+        const onBegin = () => cancelOnAbort(client, dataSource, signal);
+        return loadLeancloud(client, { appId, paths, dryRun, remove, rejects, signal, onBegin, ...progress });
       }),
     ).finally(end);
     report(io, outcome, { dryRun, remove, rejects: dryRun ? undefined : path });

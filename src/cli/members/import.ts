@@ -31,9 +31,18 @@ export async function importMembers(
     const { end, ...progress } = await showProgress(io, size);
     const counts = await interruptible((signal) =>
       withOwnConnection(async (client) => {
-        await cancelOnAbort(client, dataSource, signal);
         const input = file === STANDARD_INPUT ? io.streams.stdin : createReadStream(file);
-        return loadMembers(client, { appId, input, format, createConversations, rejects, signal, ...progress });
+        const onBegin = () => cancelOnAbort(client, dataSource, signal);
+        return loadMembers(client, {
+          appId,
+          input,
+          format,
+          createConversations,
+          rejects,
+          signal,
+          onBegin,
+          ...progress,
+        });
       }),
     ).finally(end);
     report(io, counts, rejects.path, createConversations);

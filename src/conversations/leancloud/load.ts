@@ -84,6 +84,8 @@ async function load(client: Client, job: LeancloudJob, run: Run): Promise<Outcom
   const read = new Tally();
   let bytes = 0;
   const rows = readExport(paths, read, (more) => {
+    // Where nothing comes of what is read, the pipeline has nothing to end at.
+    signal.throwIfAborted();
     onRead((bytes += more));
   });
   await pipeline(rows, client.query(copyFrom('COPY export_rows FROM STDIN (FORMAT csv)')), { signal });
