@@ -366,7 +366,12 @@ describe('the SQL of docs/backend.md:', () => {
     expect(await ask('invite/shop/carol/c1/dave')).toBe('not_permitted');
 
     await follow('banned for a day');
+    await service.database.query(
+      `UPDATE client_bans SET created_by = 'another', created_at = '2026-01-01Z' WHERE client_id = 'bob'`,
+    );
     await follow('banned for a day');
+    const written = `SELECT created_by <> 'another' AND created_at > '2026-01-01Z' AS anew FROM client_bans WHERE client_id = 'bob'`;
+    expect(await service.database.query(written)).toEqual([{ anew: true }]);
     expect(await ask('login/shop/bob')).toBe('client_banned');
     const [row] = await service.database.query<{ hours: string }>(
       `SELECT round(extract(epoch FROM banned_until - now()) / 3600) AS hours FROM client_bans WHERE client_id = 'bob'`,
