@@ -161,7 +161,7 @@ describe('explain', () => {
 
   it('says what shadow mode signs, the cut-off of the client, and a list that is too long', async () => {
     await database.query(
-      `INSERT INTO client_cutoffs (app_id, client_id, tokens_before) VALUES ('shadow', 'alice', '2026-11-26Z')`,
+      `INSERT INTO client_cutoffs (app_id, client_id, tokens_before) VALUES ('shadow', 'alice', '2026-11-26T00:00:00.9Z')`,
     );
     const invite = ['invite', ...about('alice', 'shadow'), '--conversation-id', 'c1', '--members'];
     const judged = await json(...invite, 'carol');

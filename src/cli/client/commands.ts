@@ -48,8 +48,10 @@ async function end(io: Io, { appId, clientId, all, ban }: EndOptions): Promise<v
           ? undefined
           : await addBan(transaction, { appId, clientId, seconds: ban === true ? undefined : ban }),
     }));
+    // A token of the second itself still counts, since `iat` counts in seconds.
+    const second = new Date(Math.floor(cutoff.getTime() / 1000) * 1000);
     const whose = clientId === undefined ? 'every client' : `"${clientId}"`;
-    io.printSuccess(`tokens of ${whose} issued before ${cutoff.toISOString()} count no more in the app "${appId}"`);
+    io.printSuccess(`tokens of ${whose} issued before ${second.toISOString()} count no more in the app "${appId}"`);
     if (banned !== undefined) io.printSuccess(`"${clientId ?? ''}" is banned from it ${untilText(banned.ban)}`);
     if (banned?.replaced !== undefined) io.print(replacedText(banned.replaced));
     if (app.identity === 'none') {

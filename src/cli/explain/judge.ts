@@ -95,7 +95,7 @@ function identityOf(identity: 'none' | 'jwt', { tokensBefore }: CurrentFacts): s
   const cutoff =
     tokensBefore === null
       ? 'no cut-off'
-      : `tokens issued before ${new Date(tokensBefore * 1000).toISOString()} are refused`;
+      : `tokens issued before ${new Date(Math.floor(tokensBefore) * 1000).toISOString()} are refused`;
   return `a token of the client is asked for, and not judged here; ${cutoff}`;
 }
 
