@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Admin, makeAdmin } from './support/admin.js';
 import { makeDatabase, type TestDatabase } from './support/database.js';
 
@@ -41,6 +41,30 @@ async function rotate(activeFrom?: Date): Promise<void> {
 }
 
 describe('a master key', () => {
+  it('that signs is the same in an environment that is built anew from the registrations', async () => {
+    const first = await makeDatabase('migrated');
+    const admins = await makeAdmin({ DATABASE_URL: first.url, SECRETS_KEY });
+    const register = ['app', 'register', '--app-id', 'shop', '--name', 'Shop', '--identity', 'none'];
+    await admins.does(register, { input: 'one' });
+    await admins.does(['migrate']);
+    const rotation = ['app', 'rotate-key', '--app-id', 'shop'];
+    await admins.does(rotation, { input: 'two' });
+    await admins.does(['migrate']);
+    const begins = new Date(Date.now() + 1_000);
+    await admins.does([...rotation, '--active-from', begins.toISOString()], { input: 'three' });
+    await admins.does(['migrate']);
+    const signing = async (url: string): Promise<unknown> => {
+      const shown = await admins.does(['app', 'show', 'shop', '--json'], { env: { DATABASE_URL: url } });
+      return (JSON.parse(shown) as { key_in_force: unknown }).key_in_force;
+    };
+    await vi.waitUntil(async () => (await signing(first.url)) === 3, { timeout: 10_000 });
+
+    const second = await makeDatabase('migrated');
+    await admins.does(['migrate'], { env: { DATABASE_URL: second.url } });
+    expect(await signing(second.url)).toBe(3);
+    await Promise.all([first.drop(), second.drop(), admins.remove()]);
+  });
+
   it('is not retired while it signs, before it has signed, or where it is not', async () => {
     await rotate(new Date(Date.now() + HOUR));
     expect((await keys()).map(({ state }) => state)).toEqual(['signing', 'scheduled']);

@@ -181,6 +181,14 @@ describe('explain', () => {
     });
   });
 
+  it('says that a cut-off in the future refuses new tokens, too', async () => {
+    await database.query(`
+      INSERT INTO client_cutoffs (app_id, client_id, tokens_before) VALUES ('shadow', 'dora', now() + interval '1 hour')`);
+    const { decision, signed, changes } = await json('login', ...about('dora', 'shadow'));
+    expect({ decision, signed }).toEqual({ decision: 'identity_revoked', signed: false });
+    expect(changes).toEqual(['set tokens_before to a time that is past, in client_cutoffs or app_cutoffs']);
+  });
+
   it('of an app that is disabled or not there says so', async () => {
     expect(await json('login', ...about('alice', 'closed'))).toMatchObject({
       decision: 'app_disabled',

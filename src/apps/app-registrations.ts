@@ -7,6 +7,7 @@ import {
   literal,
   type NewRegistration,
   type Row,
+  Sql,
   slugOf,
   writeRegistration,
 } from '../database/registrations.js';
@@ -28,6 +29,14 @@ export interface AppChange {
   readonly app?: Partial<App>;
   readonly key?: Row;
   readonly identity?: AppIdentity | null;
+}
+
+/**
+ * From when a key signs that is to sign as soon as its migration is applied. Where that is later, as in an environment that is built
+ * anew, the time at which it was written keeps the versions of a key in their order.
+ */
+export function fromNowOn(): Sql {
+  return new Sql(`least(now(), ${literal(new Date().toISOString())})`);
 }
 
 /** Writes migrations that register and change apps into a folder; nothing changes before they are applied. */

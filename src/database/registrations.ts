@@ -7,6 +7,11 @@ import type { MigrationInterface } from 'typeorm';
 /** A row by column names. */
 export type Row = Readonly<Record<string, unknown>>;
 
+/** A value that PostgreSQL computes. */
+export class Sql {
+  constructor(readonly text: string) {}
+}
+
 /** An SQL statement, and the one that reverts it. With `otherwise`, each of them must change one row, or fails with that text. */
 export type Change = Readonly<{ up: string; down: string; otherwise?: string | undefined }>;
 
@@ -60,9 +65,10 @@ export function changeOf(
   return { up: update(before, after), down: update(after, before), otherwise: exact ? OTHER_VALUE : undefined };
 }
 
-/** A value in SQL: an array as `text[]`, an object as JSON. */
+/** A value in SQL: text quoted, an array as `text[]`, an object as JSON. */
 export function literal(value: unknown): string {
   if (value === null || value === undefined) return 'NULL';
+  if (value instanceof Sql) return value.text;
   if (typeof value === 'string') return escapeLiteral(value).trim();
   if (Array.isArray(value)) return `ARRAY[${value.map(literal).join(', ')}]::text[]`;
   return typeof value === 'object' ? literal(JSON.stringify(value)) : JSON.stringify(value);

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { fromNowOn } from '../../apps/app-registrations.js';
 import { requireRegistered } from '../../apps/app-report.js';
 import { masterKeyPurpose, seal } from '../../apps/sealing.js';
 import { withAdmin } from '../admin.js';
@@ -136,7 +137,7 @@ async function rotateKey(io: Io, { appId, activeFrom }: ForApp & { activeFrom?: 
           app_id: appId,
           version,
           sealed_key: seal(masterKey, masterKeyPurpose(appId, version), sealingKeys),
-          active_from: activeFrom?.toISOString() ?? null,
+          active_from: activeFrom?.toISOString() ?? fromNowOn(),
         },
       };
     });

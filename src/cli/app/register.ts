@@ -1,4 +1,4 @@
-import type { Present } from '../../apps/app-registrations.js';
+import { fromNowOn, type Present } from '../../apps/app-registrations.js';
 import { requireRegistered } from '../../apps/app-report.js';
 import { masterKeyPurpose, seal } from '../../apps/sealing.js';
 import { withAdmin } from '../admin.js';
@@ -27,7 +27,12 @@ export async function register(io: Io, options: ChangeOptions): Promise<void> {
         comment: 'Registers an app. Its secrets are sealed, and bound to the app.',
         opens: !jwt,
         app: { appId, disabled: false, ...app },
-        key: { app_id: appId, version: 1, sealed_key: seal(masterKey, masterKeyPurpose(appId, 1), sealingKeys) },
+        key: {
+          app_id: appId,
+          version: 1,
+          sealed_key: seal(masterKey, masterKeyPurpose(appId, 1), sealingKeys),
+          active_from: fromNowOn(),
+        },
         ...(jwt && { identity: await identityFrom(appId, null, tokens, secret, sealingKeys) }),
       };
     });

@@ -5,6 +5,7 @@ import { explain } from '../../conversations/explain/explain.js';
 import { countMembers, type DecidingRow, decidingRows, similarMember } from '../../conversations/explain/rows.js';
 import type { Situation } from '../../conversations/explain/situation.js';
 import type { CurrentFacts, FactsReader } from '../../conversations/facts-reader.js';
+import { isRevoked } from '../../identity/cutoffs.js';
 import { type ProblemCode, ProblemError } from '../../problems/problem-error.js';
 import type { SignatureRequest } from '../../signature/signature-request.js';
 import { tooManyMembers } from '../../signature/signature.service.js';
@@ -59,7 +60,13 @@ export async function judge(
   checks.push({ check: 'app_disabled', passed: true, read: `enabled, membership ${membership}${mode}` });
 
   const facts = await reader.read(request, membership);
-  checks.push({ check: 'identity_revoked', passed: null, read: identityOf(app.identity, facts) });
+  const identity = identityOf(app.identity, facts);
+  if (app.identity !== 'none' && isRevoked({ issuedAt: Date.now() / 1000 }, facts.tokensBefore)) {
+    return refused(new ProblemError('identity_revoked', `${identity}, also new ones`), [
+      'set tokens_before to a time that is past, in client_cutoffs or app_cutoffs',
+    ]);
+  }
+  checks.push({ check: 'identity_revoked', passed: null, read: identity });
   const { length } = request.members;
   if (length > app.maxMembers) {
     return refused(tooManyMembers(length, app), ['name fewer members in a request, or raise max_members of the app']);
