@@ -92,6 +92,7 @@ describe('in production', () => {
       code: 'app_not_found',
       action: 'login',
       app_id: 'nowhere',
+      client_id: 'alice',
       duration_ms: expect.any(Number) as number,
       trace_id: TRACE_ID,
     });
