@@ -54,6 +54,11 @@ const BODY = {
 };
 
 describe('POST /signature/diagnose', () => {
+  it('takes a body that begins with a byte order mark', async () => {
+    const { status } = await post(`\ufeff${JSON.stringify(BODY)}`);
+    expect(status).toBe(200);
+  });
+
   it.each([
     ['login', 'login/shop/alice', {}],
     ['conversion', 'conversion/shop/alice/alice:bob', { members: ['bob', 'alice'] }],

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type DataSource, MigrationExecutor, type MigrationInterface } from 'typeorm';
+import { MIGRATIONS_TABLE, READ_TABLES, requireAccess } from './access.js';
 import { ADMIN_SESSIONS, adminOptions, connect } from './data-source.js';
 import { loadRegistrations } from './registrations.js';
 
@@ -13,14 +14,6 @@ const LOCK_NOT_AVAILABLE = '55P03';
 
 /** "im-signa" in ASCII: any number does, as long as all processes that migrate take the same. */
 const ADVISORY_LOCK = '7596778120156769889';
-/** TypeORM's table of applied migrations; named so that another service may share the schema. */
-export const MIGRATIONS_TABLE = 'im_signature_migrations';
-/** The tables that the service reads. */
-export const READ_TABLES =
-  'apps app_master_keys app_identity app_cutoffs client_cutoffs client_bans conversations conversation_members'.split(
-    ' ',
-  );
-
 export interface MigrationState {
   readonly name: string;
   readonly state: 'applied' | 'pending' | typeof NOT_IN_BUILD;
@@ -240,56 +233,6 @@ export async function withMigrationLock<T>(dataSource: DataSource, work: () => P
     await lock.rollbackTransaction().catch(() => undefined);
     await lock.release();
   }
-}
-
-/**
- * @param toMake whether the table of applied migrations is made where it is missing.
- * @throws {Error} where the role may not read that table, which TypeORM then takes for missing, finds it in a schema that is not
- * the first, or may not make it.
- */
-async function requireAccess(dataSource: DataSource, toMake = false): Promise<void> {
-  const [row] = await dataSource.query<
-    {
-      role: string;
-      schema: string | null;
-      other: string | null;
-      readable: boolean | null;
-      makes: boolean;
-      foreign: string | null;
-    }[]
-  >(`
-    SELECT current_user AS role, current_schema() AS schema,
-      (SELECT min(relnamespace::regnamespace::text) FROM pg_class
-        WHERE relname = '${MIGRATIONS_TABLE}' AND has_schema_privilege(relnamespace, 'USAGE')
-        HAVING NOT coalesce(bool_or(relnamespace::regnamespace::text = quote_ident(current_schema())), false)) AS other,
-      has_table_privilege(to_regclass('${MIGRATIONS_TABLE}'), 'SELECT') AS readable,
-      has_schema_privilege(current_schema(), 'CREATE') AS makes,
-      (SELECT string_agg(relname, ', ' ORDER BY relname) FROM pg_class
-        WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relkind IN ('r', 'p', 'v', 'm', 'f')
-          AND relname IN ('${READ_TABLES.join("', '")}')
-          AND to_regclass('${MIGRATIONS_TABLE}') IS NULL) AS foreign`);
-  const { role = '', schema = null, other = null, readable = null, makes = false, foreign = null } = row ?? {};
-  // Migrations work in the first schema of the search_path: there they would make a second, empty set of tables.
-  if (other !== null) {
-    throw new Error(
-      `the tables are in the schema ${other}, which is not the first that the role "${role}" finds: ` +
-        `ALTER ROLE "${role}" SET search_path = ${other}`,
-    );
-  }
-  if (readable === false) {
-    throw new Error(`the role "${role}" needs SELECT on ${MIGRATIONS_TABLE}; commands run as the owner of the tables`);
-  }
-  // Half of the migrations would be applied before one meets it.
-  if (foreign !== null && toMake) {
-    throw new Error(`the schema "${schema ?? ''}" has ${foreign}, not of this service; use another database or schema`);
-  }
-  if (readable || makes || !toMake) return;
-  const remedy = `make it the owner of the database, or GRANT CREATE ON SCHEMA "${schema ?? ''}" TO "${role}"`;
-  throw new Error(
-    schema === null
-      ? `the role "${role}" may use no schema of its search_path; make one, GRANT USAGE on it, or name another`
-      : `the role "${role}" may not make tables in the schema "${schema}"; ${remedy}`,
-  );
 }
 
 async function withMigrations<T>(

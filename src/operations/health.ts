@@ -3,15 +3,16 @@ import { AppRegistry } from '../apps/app-registry.js';
 import type { SigningApp } from '../apps/signing-app.js';
 import { Clock, type ClockReading } from '../config/clock.js';
 import { Settings } from '../config/settings.js';
+import { MIGRATIONS_TABLE, READ_TABLES } from '../database/access.js';
 import { DatabaseServer } from '../database/database-server.js';
 import { allRowsOf, HiddenRowsError, LookUps, type Statement } from '../database/look-ups.js';
-import { MIGRATIONS_TABLE, migrationStatus, READ_TABLES } from '../database/migrate.js';
+import { migrationStatus } from '../database/migrate.js';
 import { ServerState } from '../http/server-state.js';
 import { before, DeadlineError } from '../problems/deadline.js';
 import { ProblemError } from '../problems/problem-error.js';
 import { ServiceLogger } from './service-logger.js';
 
-/** Milliseconds for which what was found is answered again. */
+/** Milliseconds for which the last result is answered again. */
 const MAX_AGE = 1_000;
 /** Milliseconds for all that is asked; probes give up after a second by default (Kubernetes). */
 const LIMIT = 900;
