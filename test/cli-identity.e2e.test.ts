@@ -30,6 +30,7 @@ beforeAll(async () => {
   await writeFile(join(folder, 'keys.json'), JSON.stringify({ keys: [publicJwk] }));
   await writeFile(join(folder, 'private.json'), JSON.stringify({ keys: [await exportJWK(pair.privateKey)] }));
   await writeFile(join(folder, 'page.json'), '<html>');
+  await writeFile(join(folder, 'utf-16.json'), '\ufeff{"keys":[]}', 'utf16le');
 });
 
 afterAll(async () => {
@@ -282,6 +283,12 @@ describe('identity settings that do not go together', () => {
       [...JWT, '--jwks-file', 'page.json', '--algorithms', 'ES256'],
       1,
       /page\.json: not JSON/,
+    ],
+    [
+      'a file that PowerShell wrote as UTF-16',
+      [...JWT, '--jwks-file', 'utf-16.json', '--algorithms', 'ES256'],
+      1,
+      /utf-16\.json: not UTF-8/,
     ],
     [
       'a file that is not there',

@@ -25,12 +25,12 @@ import {
 
 /** Stands for a path that does not decode. The URL of a request line cannot hold its space. */
 const UNDECODABLE = '/ malformed';
-/** Seconds for which a browser may cache the answer to a preflight. */
 /** What pages of other origins may read. */
 const EXPOSED_HEADERS = [
   ...['Allow', 'RateLimit', 'RateLimit-Policy', 'Retry-After'],
   ...['Signature-Key-Version', 'WWW-Authenticate', 'X-Request-Id'],
 ];
+/** Seconds for which a browser may cache the answer to a preflight. */
 const CORS_MAX_AGE = 86_400;
 /** Every path but the checker's answers GET, and with it HEAD; OPTIONS is a preflight's, and Node keeps CONNECT to itself. */
 const REFUSED_METHODS = METHODS.filter((method) => !['GET', 'HEAD', 'OPTIONS', 'CONNECT'].includes(method));

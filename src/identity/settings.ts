@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { readFile } from 'node:fs/promises';
 import type { JSONWebKeySet } from 'jose';
 import type { AppIdentity } from '../apps/app-identity.entity.js';
@@ -50,7 +51,9 @@ export function requireLongEnough({ length: bytes }: Buffer, algorithms: readonl
 /** Reads a JWK Set of public keys from a file. @throws {Error} that names the file and the fault. */
 export async function readKeySet(file: string): Promise<JSONWebKeySet> {
   try {
-    const { keys, ignored } = parseKeySet(await readFile(file, 'utf8'));
+    const bytes = await readFile(file);
+    if (!isUtf8(bytes)) throw new Error('not UTF-8');
+    const { keys, ignored } = parseKeySet(bytes.toString());
     if (ignored > 0) throw new Error(`${ignored} of its keys are no public keys`);
     return { keys };
   } catch (error) {

@@ -21,8 +21,9 @@ interface Series {
 }
 
 /**
- * A line for each refusal, and for each that shadow mode keeps back, and at `debug` for each answer. What floods is counted: of refusals the first ten with each code in ten
- * seconds have a line, and of failures (`503`) the first one with each cause, and then the end. At `debug` all have one.
+ * A line for each refusal, and for each that shadow mode keeps back, and at `debug` for each answer. What floods is counted: of
+ * refusals the first ten with each code in ten seconds have a line, and of failures (`503`) the first one with each cause, and
+ * then the end. At `debug` all have one.
  */
 @Injectable()
 export class RequestLog implements OnApplicationShutdown {

@@ -60,9 +60,9 @@ export async function* filesOf(path: string, onRead: (bytes: number) => void): A
   }
 }
 
-/** Without what a terminal would take for a command. */
+/** Without what a terminal would take for a command, or for the direction of the text. */
 export function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, '\ufffd');
+  return text.replace(/[\p{Cc}\p{Bidi_Control}]/gu, '\ufffd');
 }
 
 function fileOf(name: string, chunks: AsyncIterable<Buffer>, inArchive: boolean): ExportFile {

@@ -56,13 +56,17 @@ async function* rowsOf(file: ExportFile, tally: Tally): AsyncGenerator<string> {
 
 /** @returns the class. @throws {Error} when it is not one to import, and the file is no part of an archive of all classes. */
 function begin({ name, inArchive }: ExportFile, className: string, { classes }: Tally): string {
-  if (className === CONVERSATION || className === MEMBER_INFO) classes.add(className);
+  if (isImported(className)) classes.add(className);
   else if (!inArchive) throw new Error(`${name} is of the class ${className}, not ${CONVERSATION} or ${MEMBER_INFO}`);
   return className;
 }
 
+function isImported(className: string): boolean {
+  return className === CONVERSATION || className === MEMBER_INFO;
+}
+
 /** The class that the first line of a file says, if it is not an object already. */
-function classInHeader({ name, inArchive }: ExportFile, { bytes }: Line): string | undefined {
+function classInHeader({ name, inArchive, classInName }: ExportFile, { bytes }: Line): string | undefined {
   const text = bytes.subarray(0, BATCH).toString();
   if (!inArchive && SPREAD.test(text)) {
     throw new Error(`${name} has its JSON over several lines; put it on one, with jq --compact-output . ${name}`);
@@ -74,6 +78,8 @@ function classInHeader({ name, inArchive }: ExportFile, { bytes }: Line): string
   } catch {
     // It is said below.
   }
+  // Such as a note that somebody put into the archive.
+  if (inArchive && !isImported(classInName)) return undefined;
   throw new Error(
     `${name} begins with a line that names no class; it should be #filetype:JSON-streaming {"type":"Class","class":"${CONVERSATION}"}`,
   );

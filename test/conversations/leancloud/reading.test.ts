@@ -173,15 +173,17 @@ describe('an export of LeanCloud', () => {
       'all.tar.gz': await exportArchive({
         '_User.0.jsonl': exportedClass('_User', [{ objectId: 'u1' }, 'nonsense']),
         '_Conversation.0.jsonl': exportedClass('_Conversation', []),
-        'Todo.0.jsonl': `${exportedClass('To\u001bdo', [{}]).replace('\u001b', '\\u001b')}\n`,
+        'Todo.0.jsonl': `${exportedClass('To\u001b\u202edo', [{}]).replace('\u001b', '\\u001b')}\n`,
         'Empty.0.jsonl': '',
+        'README.md': '# Our export\n\nAsk Bob.\n',
       }),
     });
     expect(rows).toEqual([]);
     expect([...tally.otherClasses]).toEqual([
       ['_User', 2],
-      // Nothing that a terminal would take for a command.
-      ['To\ufffddo', 1],
+      // Nothing that a terminal would take for a command or for the direction of the text.
+      ['To\ufffd\ufffddo', 1],
+      ['README', 2],
     ]);
   });
 
