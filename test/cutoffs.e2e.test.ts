@@ -64,6 +64,16 @@ describe('a cut-off of a client', () => {
     expect(await answerTo(await tokenOf('alice', CUTOFF + 1))).toBe('allowed');
   });
 
+  it('refuses a token whose "iat" has not come, such as one in milliseconds; a clock may be 30 s ahead', async () => {
+    const now = Math.floor(Date.now() / 1000);
+    const inMilliseconds = await tokenOf('alice', (CUTOFF - 60) * 1000);
+    expect(await answerTo(inMilliseconds)).toBe('allowed');
+    await endClient('alice');
+    expect(await answerTo(inMilliseconds)).toBe('identity_revoked');
+    expect(await answerTo(await tokenOf('alice', now + 3_600))).toBe('identity_revoked');
+    expect(await answerTo(await tokenOf('alice', now + 20))).toBe('allowed');
+  });
+
   it('refuses a token that was just verified and is cached, from the next request on, on each path', async () => {
     const token = await tokenOf('alice', CUTOFF - 60);
     const paths = ['signature/login/shop/alice', 'signature/query/shop/alice/c', 'permissions/shop/alice/c'];

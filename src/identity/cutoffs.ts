@@ -2,8 +2,8 @@ import { ProblemError } from '../problems/problem-error.js';
 import type { VerifiedToken } from './verify-token.js';
 
 /**
- * Whether a token is from a second before that of a cut-off, or has no `iat`. As `iat` counts in seconds, a token of the same second
- * may have been issued after the cut-off: it counts.
+ * Whether a token is from a second before that of a cut-off, or has no `iat` in the past. As `iat` counts in seconds, a token of
+ * the same second may have been issued after the cut-off: it counts.
  *
  * @param tokensBefore the cut-off, in seconds since 1970; null: there is none.
  */

@@ -16,7 +16,7 @@ export class TokenError extends Error {
   readonly detail = this.isExpired ? 'The token has expired.' : 'The token is not one that this app accepts.';
 }
 
-/** The client of a token; `expires` and `issuedAt` in seconds since 1970, the latter undefined without `iat`. */
+/** The client of a token; `expires` and `issuedAt` in seconds since 1970, the latter undefined without an `iat` in the past. */
 export type VerifiedToken = Readonly<{ clientId: string; expires: number; issuedAt: number | undefined }>;
 
 /**
@@ -41,8 +41,10 @@ export async function verifyToken(
     withEachMatch(find, async (key) => (await jwtVerify(token, key, options)).payload);
   try {
     const claims = await (keys instanceof RemoteKeys ? keys.use(verify) : verify(keys));
-    const { exp: expires = Infinity, iat: issuedAt } = claims;
+    const { exp: expires = Infinity, iat = Infinity } = claims;
     if (!Number.isFinite(expires)) throw new TokenError('the claim "exp" is no time');
+    // No cut-off would end a token whose "iat" is in milliseconds.
+    const issuedAt = iat <= Date.now() / 1000 + CLOCK_TOLERANCE ? iat : undefined;
     const clientId = clientIdIn(claims, clientIdClaim);
     if (clientId !== undefined) return { clientId, expires, issuedAt };
     throw new TokenError(
