@@ -3,6 +3,9 @@ import { lstatSync, readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { SettingsError } from './settings-error.js';
 
+/** A line that sets a variable. Not base64, whose last line may end with "=". */
+const ASSIGNMENT = String.raw`(?:export[ \t]+)?[A-Za-z_]\w*[ \t]*=(?!=?[ \t]*$)`;
+
 /**
  * Reads a file of `NAME=value` lines. A byte order mark is taken off: with it, the name of the first variable would be another one.
  *
@@ -20,8 +23,8 @@ export function readEnvFile(file: string): NodeJS.Dict<string> {
   }
   if (!isUtf8(bytes)) throw new SettingsError([`${file}: it is not UTF-8`]);
   const lines = new TextDecoder().decode(bytes).replace(/\r\n?/g, '\n');
-  // Node 20 takes a comment that is indented, and blanks on a line of their own, for the beginning of the next name.
-  const text = lines.replace(/^[ \t]+(?=#|$)/gm, '');
+  // Node 20 takes a comment that is indented, blanks on a line of their own, and a tab before a name for a part of the name.
+  const text = lines.replace(new RegExp(`^[ \\t]+(?=#|$|${ASSIGNMENT})`, 'gm'), '');
   const variables = parseEnv(text);
   const open = openLine(text, variables);
   if (open !== undefined) {
@@ -48,8 +51,7 @@ function misreadLine(text: string, variables: NodeJS.Dict<string>): number | und
 
 /** The number of the first line whose value holds lines that set variables, or undefined. */
 function openLine(text: string, variables: NodeJS.Dict<string>): number | undefined {
-  // Not base64, whose last line may end with "=".
-  const holdsLines = (value = ''): boolean => /\n[ \t]*(?:export[ \t]+)?[A-Za-z_]\w*[ \t]*=(?!=?[ \t]*$)/m.test(value);
+  const holdsLines = (value = ''): boolean => new RegExp(`\n[ \\t]*${ASSIGNMENT}`, 'm').test(value);
   const name = Object.keys(variables).find((key) => holdsLines(variables[key]));
   if (name === undefined) return undefined;
   const lines = text.split('\n');

@@ -15,6 +15,15 @@ function read(text: string): NodeJS.Dict<string> {
   return readEnvFile(file);
 }
 
+it('a line of .env may be indented, by blanks or tabs', () => {
+  expect(read('\tHOST=b\n  PORT=1\n\t export LOG_LEVEL=info\n \t# note\n\t\nKEY="a\n\tMII=\n"\n')).toEqual({
+    HOST: 'b',
+    PORT: '1',
+    LOG_LEVEL: 'info',
+    KEY: 'a\n\tMII=\n',
+  });
+});
+
 describe('a quote in .env that is closed by one of another line', () => {
   it.each([
     ['PASSWORD="hunter2\nNODE_ENV=production\nDATABASE_URL=postgres://im:hunter2@db/im\nSECRETS_KEY="AAAA"\n', 1],
