@@ -25,11 +25,11 @@ import {
 
 /** Stands for a path that does not decode. The URL of a request line cannot hold its space. */
 const UNDECODABLE = '/ malformed';
-/** What pages of other origins may read. */
+/** What pages of other origins may read. Of a list, the plugin would make this text for each request. */
 const EXPOSED_HEADERS = [
   ...['Allow', 'RateLimit', 'RateLimit-Policy', 'Retry-After'],
   ...['Signature-Key-Version', 'WWW-Authenticate', 'X-Request-Id'],
-];
+].join(', ');
 /** Seconds for which a browser may cache the answer to a preflight. */
 const CORS_MAX_AGE = 86_400;
 /** Every path but the checker's answers GET, and with it HEAD; OPTIONS is a preflight's, and Node keeps CONNECT to itself. */
