@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectAdmin } from '../src/cli/admin.js';
 import { judge, type Judgement } from '../src/cli/explain/judge.js';
-import { requestPath } from '../src/cli/request-path.js';
+import { signingParts } from '../src/cli/signing-parts.js';
 import { readSettings } from '../src/config/settings.js';
 import { parseSignatureRequest } from '../src/signature/signature-request.js';
 import { ACTIONS } from '../src/signature/actions.js';
@@ -57,8 +57,8 @@ describe('explain', () => {
       expect.stringMatching(/^check +│ outcome │ read +$/),
       expect.stringMatching(/^─+┼─+┼─+$/),
       expect.stringMatching(/^app_disabled +│ passes +│ enabled, membership required, enforce +$/),
-      expect.stringMatching(/^identity_revoked +│ +│ the app asks for no token +$/),
       expect.stringMatching(/^too_many_members +│ passes +│ 1 of at most 500 +$/),
+      expect.stringMatching(/^identity_revoked +│ +│ the app asks for no token +$/),
       expect.stringMatching(/^client_banned +│ passes +│ "alice" is not banned +$/),
       expect.stringMatching(/^member_banned +│ passes +│ no member is banned +$/),
       expect.stringMatching(/^conversation_unknown │ passes +│ "c1" is registered +$/),
@@ -166,7 +166,7 @@ describe('explain', () => {
     const invite = ['invite', ...about('alice', 'shadow'), '--conversation-id', 'c1', '--members'];
     const judged = await json(...invite, 'carol');
     expect(judged).toMatchObject({ decision: 'not_permitted', signed: true });
-    expect(judged.checks[1]).toEqual({
+    expect(judged.checks[2]).toEqual({
       check: 'identity_revoked',
       passed: null,
       read: 'a token of the client is asked for, and not judged here; tokens issued before 2026-11-26T00:00:00.000Z are refused',
@@ -187,6 +187,9 @@ describe('explain', () => {
     const { decision, signed, changes } = await json('login', ...about('dora', 'shadow'));
     expect({ decision, signed }).toEqual({ decision: 'identity_revoked', signed: false });
     expect(changes).toEqual(['set tokens_before to a time that is past, in client_cutoffs or app_cutoffs']);
+    const tooLong = await json('conversion', ...about('dora', 'shadow'), '--members', 'a:b:c');
+    // As the service, which looks up nothing for such a list.
+    expect(tooLong.decision).toBe('too_many_members');
   });
 
   it('of an app that is disabled or not there says so', async () => {
@@ -206,7 +209,7 @@ describe('for every row of the decision table, explain', () => {
   it('decides as the table says, names the check that refuses, and proposes changes that would allow it', async () => {
     const settings = readSettings({ DATABASE_URL: database.url, SECRETS_KEY });
     await connectAdmin(database.url, settings, async (connected) => {
-      const parts = { ...connected, ...(await requestPath(connected)) };
+      const parts = { ...connected, ...(await signingParts(connected)) };
       for (const [index, { name, membership, action, members, rule, roles, expected }] of CASES.entries()) {
         const conversation = `row-${index}`;
         if (rule !== null) {

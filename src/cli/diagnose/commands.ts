@@ -4,6 +4,7 @@ import { withAdmin } from '../admin.js';
 import { DATABASE, details } from '../help.js';
 import type { Io, OutputOptions } from '../io.js';
 import { APP_ID, JSON_OUTPUT } from '../options.js';
+import { signingParts } from '../signing-parts.js';
 
 type DiagnoseOptions = OutputOptions &
   Record<'appId' | 'clientId' | 'timestamp' | 'nonce' | 'signature', string> &
@@ -39,14 +40,12 @@ export function diagnoseCommand(program: Command, io: Io): void {
 
 async function diagnose(io: Io, action: ActionName, options: DiagnoseOptions): Promise<void> {
   const { appId, clientId, conversationId = '', members = '', timestamp, nonce, signature, appKey } = options;
-  await withAdmin(io, async ({ dataSource, sealingKeys }) => {
-    const { AppRegistry } = await import('../../apps/app-registry.js');
+  await withAdmin(io, async (admin) => {
     const { CheckerService } = await import('../../checker/checker.service.js');
     const { explain } = await import('../../checker/texts.js');
-    const { Clock } = await import('../../config/clock.js');
-    const { LookUps } = await import('../../database/look-ups.js');
     const { splitMembers } = await import('../../signature/signature-request.js');
-    const checker = new CheckerService(new AppRegistry(dataSource, new LookUps(dataSource), new Clock(), sealingKeys));
+    const { registry } = await signingParts(admin);
+    const checker = new CheckerService(registry);
     const claim = { action, appId, clientId, conversationId, members: splitMembers(members) };
     const diagnosis = await checker.diagnose({ ...claim, timestamp, nonce, signature }, appKey);
     if (diagnosis.verdict !== 'right') io.exitCode = 1;

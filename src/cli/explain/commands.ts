@@ -6,7 +6,7 @@ import { DATABASE, details } from '../help.js';
 import { harmless, type Io, type OutputOptions } from '../io.js';
 import { operationCommand, type OperationOptions, paramsOf } from '../operation-options.js';
 import { JSON_OUTPUT } from '../options.js';
-import { requestPath } from '../request-path.js';
+import { signingParts } from '../signing-parts.js';
 import type { Judgement } from './judge.js';
 import { parseSupposition, SUPPOSED, type Supposed } from './suppositions.js';
 
@@ -35,7 +35,7 @@ async function explain(io: Io, name: ActionName, options: ExplainOptions): Promi
   const request = parseSignatureRequest(name, paramsOf(options), {});
   const { asIf = [] } = options;
   await withAdmin(io, async (admin) => {
-    const judgement = await judge({ ...admin, ...(await requestPath(admin)) }, request, asIf);
+    const judgement = await judge({ ...admin, ...(await signingParts(admin)) }, request, asIf);
     if (options.json) {
       io.printJson({ action: name, ...paramsOf(options), as_if: asIf.map(({ text }) => text), ...judgement });
     } else print(io, judgement, asIf);

@@ -12,7 +12,7 @@ import { tooManyMembers } from '../../signature/signature.service.js';
 import type { Admin } from '../admin.js';
 import type { Supposed } from './suppositions.js';
 
-/** A check of the service, in the order in which they are made. */
+/** A check of the service. */
 interface JudgedCheck {
   /** The code of its refusal. */
   readonly check: ProblemCode;
@@ -26,6 +26,7 @@ export interface Judgement {
   readonly decision: ProblemCode | 'allowed';
   /** Whether the service signs: in shadow mode it does, whatever a rule refuses. */
   readonly signed: boolean;
+  /** In the order in which the service makes them. */
   readonly checks: readonly JudgedCheck[];
   readonly rows: readonly DecidingRow[];
   /** What would allow it, each alone. */
@@ -59,6 +60,12 @@ export async function judge(
   const mode = membership === 'off' ? '' : `, ${app.membershipMode}`;
   checks.push({ check: 'app_disabled', passed: true, read: `enabled, membership ${membership}${mode}` });
 
+  const { length } = request.members;
+  if (length > app.maxMembers) {
+    return refused(tooManyMembers(length, app), ['name fewer members in a request, or raise max_members of the app']);
+  }
+  checks.push({ check: 'too_many_members', passed: true, read: `${length} of at most ${app.maxMembers}` });
+
   const facts = await reader.read(request, membership);
   const identity = identityOf(app.identity, facts);
   if (app.identity !== 'none' && isRevoked({ issuedAt: Date.now() / 1000 }, facts.tokensBefore)) {
@@ -67,11 +74,6 @@ export async function judge(
     ]);
   }
   checks.push({ check: 'identity_revoked', passed: null, read: identity });
-  const { length } = request.members;
-  if (length > app.maxMembers) {
-    return refused(tooManyMembers(length, app), ['name fewer members in a request, or raise max_members of the app']);
-  }
-  checks.push({ check: 'too_many_members', passed: true, read: `${length} of at most ${app.maxMembers}` });
 
   const { conversation } = facts;
   // The service counts no further than the limit; a higher one may be supposed.

@@ -6,7 +6,7 @@ import { withAdmin } from '../admin.js';
 import { DATABASE, details } from '../help.js';
 import type { Io } from '../io.js';
 import { operationCommand, type OperationOptions, paramsOf } from '../operation-options.js';
-import { requestPath } from '../request-path.js';
+import { signingParts } from '../signing-parts.js';
 
 /** Milliseconds. */
 const TIMEOUT = 10_000;
@@ -55,7 +55,7 @@ async function sign(io: Io, name: ActionName, options: SignOptions): Promise<voi
   const request = parseSignatureRequest(name, paramsOf(options), { format: options.format });
   await withAdmin(io, async (admin) => {
     const { SignatureService } = await import('../../signature/signature.service.js');
-    const { registry, facts } = await requestPath(admin);
+    const { registry, facts } = await signingParts(admin);
     const service = new SignatureService(registry, facts);
     const app = await registry.find(request.appId);
     const { body, shadowRefusal } = await service.sign(app, request, undefined, performance.now() + TIMEOUT);

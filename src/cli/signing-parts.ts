@@ -1,7 +1,7 @@
 import type { Admin } from './admin.js';
 
 /** What the service answers a request with, on the connections of a command. */
-export async function requestPath({ dataSource, sealingKeys }: Pick<Admin, 'dataSource' | 'sealingKeys'>) {
+export async function signingParts({ dataSource, sealingKeys }: Pick<Admin, 'dataSource' | 'sealingKeys'>) {
   const { AppRegistry } = await import('../apps/app-registry.js');
   const { Clock } = await import('../config/clock.js');
   const { FactsReader } = await import('../conversations/facts-reader.js');
