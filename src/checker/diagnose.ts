@@ -1,6 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { isId } from '../problems/ids.js';
 import { ACTIONS, type ActionName } from '../signature/actions.js';
+import { MAX_AGE, MAX_AHEAD, signedAt } from '../signature/timestamp.js';
 import { type Draft, MANY, type MistakeCode, MISTAKES, otherApps } from './mistakes.js';
 import { type Hmac, readSignature } from './read-signature.js';
 
@@ -47,9 +48,6 @@ const MAX_HMACS = 6_000;
 const MAX_BYTES = 8 * 1024 * 1024;
 /** What it costs to sort a member id, in bytes of a message. */
 const SORTING = 16;
-/** Milliseconds (LeanCloud, "Realtime messaging signatures": a signature is good for 6 hours). */
-const MAX_AGE = 6 * 3_600_000;
-const MAX_AHEAD = 5 * 60_000;
 
 /**
  * Says which mistakes explain a signature, by making them: each alone, then in pairs. Says whether the signature matches, and never what would.
@@ -150,9 +148,7 @@ function shapeMistakes({ action, appId, clientId, conversationId, members, times
 
 function timeOf(timestamp: string, now: number): Time {
   if (!/^\d{1,18}(?:\.\d+)?$/.test(timestamp)) return 'unreadable';
-  const number = Number(timestamp);
-  // Seconds until the year 5138, milliseconds since 1973.
-  const age = now - (number < 1e11 ? number * 1000 : number);
+  const age = now - signedAt(timestamp);
   if (age > MAX_AGE) return 'too old';
   return age < -MAX_AHEAD ? 'ahead' : 'in time';
 }

@@ -1,5 +1,10 @@
 import type { TimestampFormat } from '../apps/app.entity.js';
 
+/** Milliseconds (LeanCloud, "Realtime messaging signatures": a signature is good for 6 hours). */
+export const MAX_AGE = 6 * 3_600_000;
+/** Milliseconds by which the clock that signed may be ahead. */
+export const MAX_AHEAD = 5 * 60_000;
+
 /** Wall clock minus monotonic clock, in milliseconds. */
 let offset = Date.now() - performance.now();
 
@@ -22,4 +27,11 @@ export function timestampText(format: TimestampFormat, microseconds: number): st
   if (format === 'milliseconds') return String(Math.floor(microseconds / 1000));
   const seconds = Math.floor(microseconds / 1_000_000);
   return format === 'seconds' ? String(seconds) : `${seconds}.${String(microseconds % 1_000_000).padStart(6, '0')}`;
+}
+
+/** When something was signed, in milliseconds since 1970. @param timestamp in any of the formats. */
+export function signedAt(timestamp: string): number {
+  const number = Number(timestamp);
+  // Seconds until the year 5138, milliseconds since 1973.
+  return number < 1e11 ? number * 1000 : number;
 }

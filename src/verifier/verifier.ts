@@ -1,6 +1,7 @@
 import { createHmac, KeyObject, timingSafeEqual } from 'node:crypto';
 import { isId } from '../problems/ids.js';
 import { ACTIONS, type ActionName } from '../signature/actions.js';
+import { MAX_AGE, MAX_AHEAD, signedAt } from '../signature/timestamp.js';
 
 /** An operation and its signature as they came over the wire. Nothing in it has to be checked before. */
 export interface SignedOperation {
@@ -47,10 +48,6 @@ export interface NonceStore {
    */
   use(key: string, expiresAt: number): boolean | Promise<boolean>;
 }
-
-/** Milliseconds (LeanCloud, "Realtime messaging signatures": a signature is good for 6 hours). */
-const MAX_AGE = 6 * 3_600_000;
-const MAX_AHEAD = 5 * 60_000;
 
 /**
  * Why the IM server has to refuse an operation, or null where its signature is right. It says whether the signature matches, and never what would.
@@ -133,11 +130,4 @@ function isSigned(message: string, signature: string, keys: readonly MasterKey[]
     matches += Number(timingSafeEqual(createHmac('sha1', key).update(message).digest(), given));
   }
   return matches > 0;
-}
-
-/** Milliseconds since 1970. */
-function signedAt(timestamp: string): number {
-  const number = Number(timestamp);
-  // Seconds until the year 5138, milliseconds since 1973.
-  return number < 1e11 ? number * 1000 : number;
 }
