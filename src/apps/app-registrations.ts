@@ -32,8 +32,8 @@ export interface AppChange {
 }
 
 /**
- * From when a key signs that is to sign as soon as its migration is applied. Where that is later, as in an environment that is built
- * anew, the time at which it was written keeps the versions of a key in their order.
+ * `active_from` of a key that signs at once: when its migration was written, so that an environment that is built later keeps the
+ * versions in their order, and never after it is applied.
  */
 export function fromNowOn(): Sql {
   return new Sql(`least(now(), ${literal(new Date().toISOString())})`);

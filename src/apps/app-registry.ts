@@ -14,7 +14,7 @@ import { type SigningApp, signingApp } from './signing-app.js';
 export const SEALING_KEYS = Symbol('SEALING_KEYS');
 /** Milliseconds for which an app is cached, from when its query was sent. */
 const MAX_AGE = 500;
-/** Milliseconds from when a query was sent to the last answer that may rest on it: a second, less the time to send the answer. */
+/** Milliseconds after its query was sent for which a row may decide: a second, less the time to send the answer. */
 const MAX_AGE_OF_ANSWER = 950;
 const MAX_CACHED = 10_000;
 const PAGE = 1_000;

@@ -26,12 +26,12 @@ export interface BulkLoad {
 export type Run = <Row extends QueryResultRow>(sql: string, values?: unknown[]) => Promise<QueryResult<Row>>;
 
 /**
- * Imports that lock rows in one order share it; one that removes rows, too, has it alone.
+ * The lock of an app: `members import` shares it, `import leancloud` has it alone.
  * hashtext takes the same number for some pairs of texts, which costs a refusal and nothing else.
  */
-const KEYS = `hashtext('im-signature import'), hashtext($1)`;
-const SHARE = `SELECT pg_advisory_xact_lock_shared(${KEYS})`;
-const TAKE_ALONE = `SELECT pg_try_advisory_xact_lock(${KEYS}) AS taken`;
+const LOCK = `hashtext('im-signature import'), hashtext($1)`;
+const SHARE = `SELECT pg_advisory_xact_lock_shared(${LOCK})`;
+const TAKE_ALONE = `SELECT pg_try_advisory_xact_lock(${LOCK}) AS taken`;
 
 /** Waits for an import that has the app alone. */
 export async function shareApp(run: Run, appId: string): Promise<void> {

@@ -2,7 +2,7 @@ import { type ProblemCode, ProblemError, type Rule } from '../problems/problem-e
 
 /** What a client asks to do. */
 export interface Operation {
-  readonly action: keyof typeof ASKED;
+  readonly action: keyof typeof REQUIREMENTS;
   readonly appId: string;
   readonly clientId: string;
   /** Empty for an action outside conversations. */
@@ -94,7 +94,7 @@ export const PERMISSIONS = {
 } as const satisfies Record<string, Permission>;
 
 /** What an action asks of the bans and rules. */
-interface Asked {
+interface Requirements {
   /** Which conversation its members come into, if any. */
   readonly bringsInto: 'none' | 'a new one' | 'this one';
   /** The permissions it needs, by whether its list names the client itself, and others; none outside conversations. */
@@ -105,7 +105,7 @@ interface Asked {
  * Every action that can be signed. A list with the own id and others asks for two things, so that nobody joins an invite-only
  * conversation by inviting a friend along.
  */
-const ASKED = {
+const REQUIREMENTS = {
   login: { bringsInto: 'none', needs: () => [] },
   conversion: { bringsInto: 'a new one', needs: () => [] },
   invite: {
@@ -124,17 +124,17 @@ const ASKED = {
   'client-unblock-conversations': { bringsInto: 'none', needs: () => ['always'] },
   'conversation-block-clients': { bringsInto: 'none', needs: () => ['kickOthers', 'outrankAll'] },
   'conversation-unblock-clients': { bringsInto: 'none', needs: () => ['kickOthers', 'outrankAll'] },
-} as const satisfies Record<string, Asked>;
+} as const satisfies Record<string, Requirements>;
 
-function asked({ action }: Operation): Asked {
-  return ASKED[action];
+function requirementsOf({ action }: Operation): Requirements {
+  return REQUIREMENTS[action];
 }
 
 /** What the operation needs to be permitted where rules count, in the order in which it is checked. */
 export function requiredPermissions(operation: Operation): readonly (keyof typeof PERMISSIONS)[] {
   const { clientId, members } = operation;
   const others = members.some((member) => member !== clientId);
-  return asked(operation).needs(members.includes(clientId), others);
+  return requirementsOf(operation).needs(members.includes(clientId), others);
 }
 
 /** The first permission that the operation needs and the rules of the conversation do not give. */
@@ -155,12 +155,12 @@ export function needsRules(operation: Operation, membership: Membership): boolea
 
 /** Whether the operation adds members to an existing conversation. */
 export function addsMembers(operation: Operation): boolean {
-  return asked(operation).bringsInto === 'this one';
+  return requirementsOf(operation).bringsInto === 'this one';
 }
 
 /** Whether the members come into a conversation, new or not. */
 export function bringsIn(operation: Operation): boolean {
-  return asked(operation).bringsInto !== 'none';
+  return requirementsOf(operation).bringsInto !== 'none';
 }
 
 /** Whether the members must be counted before a decision. */
@@ -217,7 +217,7 @@ export function enforced(decision: Decision, { membershipMode }: Policy): Decisi
   return 'allowed';
 }
 
-/** Which refusals an operation with this action, with members or without, can meet. */
+/** Which refusals this operation can meet, whatever the rows are. */
 export function possibleRefusals(operation: Operation): Readonly<Record<Refusal, boolean>> {
   return {
     client_banned: true,
@@ -228,7 +228,7 @@ export function possibleRefusals(operation: Operation): Readonly<Record<Refusal,
   };
 }
 
-/** What a caller with a token is told whom no rule of a conversation lets do this: for the API document. */
+/** The example of `not_permitted` in the API document: the first permission that the operation needs. */
 export function exampleOfNotPermitted(operation: Operation): Permission {
   return PERMISSIONS[requiredPermissions(operation)[0] ?? 'always'];
 }

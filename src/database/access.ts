@@ -9,9 +9,11 @@ export const READ_TABLES =
   );
 
 /**
- * @param toMake whether the table of applied migrations is made where it is missing.
- * @throws {Error} where the role may not read that table, which TypeORM then takes for missing, finds it in a schema that is not
- * the first, or may not make it.
+ * Checks the table of applied migrations, which TypeORM takes for missing where the role may not read it.
+ *
+ * @param toMake whether it is made where it is missing.
+ * @throws {Error} when the role may not read or make it, when it is in another schema than the first, or when another application's
+ *   tables are there.
  */
 export async function requireAccess(dataSource: DataSource, toMake = false): Promise<void> {
   const [row] = await dataSource.query<

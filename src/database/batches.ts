@@ -67,7 +67,7 @@ export class Batches<Question, Answer> {
     const inTime = this.waiting.findIndex(({ since }) => since >= earliest);
     if (inTime === 0) return;
     const late = this.waiting.splice(0, inTime === -1 ? this.waiting.length : inTime);
-    for (const { reject } of late) reject(new DeadlineError('free query, all were busy for 500 ms,'));
+    for (const { reject } of late) reject(new DeadlineError('free query slot'));
   }
 
   private async answer(batch: readonly Waiting<Question, Answer>[]): Promise<void> {

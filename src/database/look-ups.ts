@@ -13,7 +13,7 @@ const LIMIT = 1_000;
 /** A statement that PostgreSQL keeps prepared on each connection, under its name. */
 export type Statement = Readonly<Record<'name' | 'text', string>>;
 
-/** SQL: whether what is read of tables counts: rows of a standby may be old, and row-level security may hide bans. */
+/** SQL: whether reads of these tables are current and complete: not on a standby, nor where row-level security may hide bans. */
 export function allRowsOf(...tables: string[]): string {
   const hidden = tables.map((table) => `row_security_active('${table}')`).join(' OR ');
   return `(SELECT NOT pg_is_in_recovery() AND NOT (${hidden}))`;

@@ -77,7 +77,7 @@ export function literal(value: unknown): string {
 /**
  * Writes `<time>-<slug>.mjs`: JavaScript, so that applying it needs no build, and later than all others, so that it runs last.
  *
- * @returns its path, from the current folder where it is in that.
+ * @returns its path, relative if it is in the current folder.
  */
 export async function writeRegistration(folder: string, registration: NewRegistration): Promise<string> {
   const last = (await registrations(folder)).at(-1) ?? '0';

@@ -19,7 +19,7 @@ import {
   MAX_HEADERS,
   MAX_URL_BYTES,
   serverOf,
-  type SignatureAnswer,
+  type TrackedResponse,
   undecodable,
 } from './server.js';
 
@@ -32,7 +32,7 @@ const EXPOSED_HEADERS = [
 ].join(', ');
 /** Seconds for which a browser may cache the answer to a preflight. */
 const CORS_MAX_AGE = 86_400;
-/** Every path but the checker's answers GET, and with it HEAD; OPTIONS is a preflight's, and Node keeps CONNECT to itself. */
+/** A path answers GET and HEAD, or, of the checker, POST. The plugin for CORS answers OPTIONS, and `server.ts` CONNECT. */
 const REFUSED_METHODS = METHODS.filter((method) => !['GET', 'HEAD', 'OPTIONS', 'CONNECT'].includes(method));
 
 /** Marks the routes that answer the methods which a path does not take. */
@@ -102,7 +102,7 @@ export async function setUpHttp(app: NestFastifyApplication): Promise<void> {
         return;
       }
       state.underWay++;
-      (reply.raw as SignatureAnswer).counts = true;
+      (reply.raw as TrackedResponse).counts = true;
     }
     const refusal = refusalOf(originalUrl, raw) ?? (costs ? perAddress?.refusal(networkOf(request.ip)) : undefined);
     if (refusal !== undefined) sendProblem(refusal, request, reply);
@@ -114,7 +114,7 @@ export async function setUpHttp(app: NestFastifyApplication): Promise<void> {
 
 /** Gives each path that is routed from now on an answer to the methods that it does not take. */
 function refuseOtherMethods(fastify: FastifyInstance): void {
-  // No route takes a body: one that comes all the same is not read, so it cannot be wrong.
+  // Fastify reads no body, so that none can be wrong; the checker reads its own from the raw request.
   for (const method of REFUSED_METHODS) fastify.addHttpMethod(method, { hasBody: false, overrideExisting: true });
   fastify.addHook('onRoute', ({ method, url, config }) => {
     const isGet = [method].flat().includes('GET');

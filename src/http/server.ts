@@ -46,8 +46,8 @@ export interface SignatureServer extends Server {
 
 type Headers = OutgoingHttpHeaders | OutgoingHttpHeader[];
 
-/** An answer to be given. */
-export interface SignatureAnswer extends ServerResponse {
+/** A response whose state is tracked. */
+export interface TrackedResponse extends ServerResponse {
   /** Whether its request is one of those under way. */
   counts: boolean;
   /** Whether its request waits for the one before on its connection. */
@@ -57,14 +57,14 @@ export interface SignatureAnswer extends ServerResponse {
 /** Node's HTTP server with limits for heads, time and connections; what its parser refuses is answered with problem details. */
 export function createSignatureServer(listener: RequestListener, settings: Settings): SignatureServer {
   /** The last answer on each connection, given or still to come. */
-  const answers = new WeakMap<Socket, SignatureAnswer>();
+  const answers = new WeakMap<Socket, TrackedResponse>();
   class Request extends IncomingMessage {
     /** Node reads on when a request ends; not while others wait. */
     override _read(size: number): void {
       if (!answers.get(this.socket)?.waits) super._read(size);
     }
   }
-  class Answer extends ServerResponse implements SignatureAnswer {
+  class Answer extends ServerResponse implements TrackedResponse {
     counts = false;
     waits = false;
 
@@ -86,17 +86,17 @@ export function createSignatureServer(listener: RequestListener, settings: Setti
   const answer: RequestListener = (request, response) => {
     const { socket } = request;
     const before = answers.get(socket);
-    answers.set(socket, response as SignatureAnswer);
+    answers.set(socket, response as TrackedResponse);
     if (before === undefined || before.closed) {
       listener(request, response);
       return;
     }
     // Pipelined. Node takes thousands out of one read: begun at once, they would keep all other connections waiting.
-    (response as SignatureAnswer).waits = true;
+    (response as TrackedResponse).waits = true;
     // Later: Node goes on reading at the end of each request that it takes out.
     process.nextTick(pauseIfWaiting, socket);
     const begin = (): void => {
-      (response as SignatureAnswer).waits = false;
+      (response as TrackedResponse).waits = false;
       if (answers.get(socket) === response) socket.resume();
       if (socket.writable) listener(request, response);
     };

@@ -71,7 +71,7 @@ export class RemoteKeys {
     }
   }
 
-  /** @returns a promise where the keys are too old to be used before the issuer was asked; one that is down is not waited for. */
+  /** @returns what to wait for: a fetch, if the keys are too old to be used and the last fetch did not fail. */
   private refresh(): Promise<void> | undefined {
     const age = this.clock.elapsedSince(this.succeededAt);
     if (age <= REFRESH_AGE) return undefined;

@@ -106,7 +106,7 @@ export class Health implements OnApplicationBootstrap {
     return (await this.anyKeyOpens()) ? undefined : { reason: "SECRETS_KEY decrypts no app's master key." };
   }
 
-  /** Also where no app is registered that could sign. */
+  /** True, too, if no app is enabled. */
   private async anyKeyOpens(): Promise<boolean> {
     if (this.opened !== undefined && (await this.opens(this.opened))) return true;
     let last = '';

@@ -58,7 +58,7 @@ export class RequestObserver implements OnModuleInit {
       code: problem?.code,
       action,
       // Of a well-formed request only: what else a path holds may be anything.
-      ...(signatureRequest && asked(signatureRequest)),
+      ...(signatureRequest && logFieldsOf(signatureRequest)),
       duration_ms: Math.round(milliseconds * 10) / 10,
       trace_id: traceId(request.headers.traceparent),
     };
@@ -69,7 +69,7 @@ export class RequestObserver implements OnModuleInit {
 }
 
 /** By the names of the options of `im-signature explain`, which tells why. */
-function asked({ appId, clientId, conversationId, sortedMemberIds }: SignatureRequest): LogFields {
+function logFieldsOf({ appId, clientId, conversationId, sortedMemberIds }: SignatureRequest): LogFields {
   return {
     app_id: appId,
     client_id: clientId,

@@ -33,7 +33,7 @@ export function parseSignatureRequest(action: ActionName, params: PathParams, qu
     throw new ProblemError('members_required', 'No member id follows the conversation id.');
   }
   if (!isSorted(members)) {
-    // Not sorted here: the IM server checks the list that the SDK sends, so the signature would not match.
+    // Not sorted for the caller: the answer signs exactly the list in the path.
     const order = members.toSorted().join(':');
     throw new ProblemError('members_not_sorted', `The member ids must ascend by UTF-16 code unit: ${order}`);
   }

@@ -11,13 +11,13 @@ import { type SignatureHttpRequest, SortedMembersGuard } from './sorted-members.
  * A route that signs one action: its path, its checks in their order, and its page in the API document. Where no list is optional,
  * the last parameter may be absent, which counts as empty: `/login/app` is `invalid_client_id`.
  *
- * @param withoutMembers makes it the route that leaves an optional list of members out; its name in the API document.
+ * @param idWithoutMembers makes it the route that leaves an optional list of members out, with this `operationId`.
  */
-export function SignatureRoute(name: ActionName, summary: string, withoutMembers?: string): MethodDecorator {
+export function SignatureRoute(name: ActionName, summary: string, idWithoutMembers?: string): MethodDecorator {
   const { conversation, members }: Action = ACTIONS[name];
   const ids: Parameter[] = ['app_id', 'client_id'];
   if (conversation) ids.push('conversion_id');
-  if (members !== 'none' && withoutMembers === undefined) ids.push('sorted_member_ids');
+  if (members !== 'none' && idWithoutMembers === undefined) ids.push('sorted_member_ids');
   const paths = members === 'may be empty' ? [ids] : [ids, ids.slice(0, -1)];
   return applyDecorators(
     // The API document takes the first path.
@@ -25,7 +25,7 @@ export function SignatureRoute(name: ActionName, summary: string, withoutMembers
     UseGuards(new SortedMembersGuard(name), ClientIdentityGuard, ClientRateGuard),
     Header('Content-Type', 'application/json; charset=utf-8'),
     Header('Cache-Control', 'no-store'),
-    SignatureDocument(name, ids, { operationId: withoutMembers ?? name, summary }),
+    SignatureDocument(name, ids, { operationId: idWithoutMembers ?? name, summary }),
   );
 }
 

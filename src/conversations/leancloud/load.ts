@@ -58,7 +58,7 @@ type Counted = Record<
 export interface Outcome {
   readonly read: Tally;
   readonly counted: Readonly<Counted>;
-  /** Conversations of which a line is rejected whose id nobody knows could be any: none is removed. */
+  /** False also where a rejected line has no readable id: it may name any conversation. */
   readonly removesConversations: boolean;
 }
 

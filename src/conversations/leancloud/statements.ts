@@ -62,7 +62,7 @@ export const KEEP = `
   )
   SELECT (SELECT count(*) FROM kept) = (SELECT count(*) FROM export_conversations) AS all_kept`;
 
-/** Also those count as named of which something else is wrong. $1: the app. */
+/** A rejected conversation with a readable id counts as named. $1: the app. */
 export const FIND_GONE = `
   INSERT INTO export_gone
   SELECT conversation_id FROM conversations WHERE app_id = $1 AND NOT EXISTS (
