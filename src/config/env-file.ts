@@ -24,7 +24,9 @@ export function readEnvFile(file: string): NodeJS.Dict<string> {
   if (!isUtf8(bytes)) throw new SettingsError([`${file}: it is not UTF-8`]);
   const lines = new TextDecoder().decode(bytes).replace(/\r\n?/g, '\n');
   // Node 20 takes a comment that is indented, blanks on a line of their own, and a tab before a name for a part of the name.
-  const text = lines.replace(new RegExp(`^[ \\t]+(?=#|$|${ASSIGNMENT})`, 'gm'), '');
+  const unindented = lines.replace(new RegExp(`^[ \\t]+(?=#|$|${ASSIGNMENT})`, 'gm'), '');
+  // Node 22 and later take the next line for the value of a name that only blanks follow, and "export" for a part of the name.
+  const text = unindented.replace(/^(?:export[ \t]+)?([\w.-]+[ \t]*=)[ \t]*$/gm, '$1');
   const variables = parseEnv(text);
   const open = openLine(text, variables);
   if (open !== undefined) {

@@ -98,7 +98,10 @@ function variableOf(environment: Environment, secret: Secret): Secret | `${Secre
 
 /** The settings of this process: its environment, and `.env` in the current folder for variables that are not set. */
 export function loadSettings(env: NodeJS.ProcessEnv = process.env): Settings {
-  return readSettings(env === process.env ? { ...readEnvFile('.env'), ...env } : env);
+  // Into the environment, where pg looks for PG… variables. PGOPTIONS is not used (data-source.ts).
+  const variables = env === process.env ? Object.entries(readEnvFile('.env')) : [];
+  for (const [name, value] of variables) if (name !== 'PGOPTIONS') env[name] ??= value;
+  return readSettings(env);
 }
 
 /**

@@ -24,6 +24,17 @@ it('a line of .env may be indented, by blanks or tabs', () => {
   });
 });
 
+it('an empty value in .env may have blanks behind its "="; the next line counts', () => {
+  expect(read('LOG_LEVEL = \nSECRETS_KEY = AAAA\nexport A= \t\nexport B=\nHOST=\t\nPORT=1')).toEqual({
+    LOG_LEVEL: '',
+    SECRETS_KEY: 'AAAA',
+    A: '',
+    B: '',
+    HOST: '',
+    PORT: '1',
+  });
+});
+
 describe('a quote in .env that is closed by one of another line', () => {
   it.each([
     ['PASSWORD="hunter2\nNODE_ENV=production\nDATABASE_URL=postgres://im:hunter2@db/im\nSECRETS_KEY="AAAA"\n', 1],

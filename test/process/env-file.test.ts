@@ -34,6 +34,18 @@ it.each([
   expect(await readdir(folder())).toEqual(['.env']);
 });
 
+it('what is no setting counts from .env, too: the commit, and the PG… variables of pg but for PGOPTIONS', async () => {
+  writeFileSync(join(folder(), '.env'), `${complete()}GIT_COMMIT=067aa37\nPGOPTIONS=-c search_path=nowhere\n`);
+  const service = startHere({});
+  await service.prints(READY);
+  expect(service.output()).toContain(', commit 067aa37, Node ');
+
+  writeFileSync(join(folder(), '.env'), `${complete()}PGSSLMODE=require\n`);
+  const refused = startHere({});
+  expect(await refused.ends()).toBe(1);
+  expect(refused.output()).toContain('The server does not support SSL connections');
+});
+
 const NO_LINE = /^im-signature did not start\. \.env: line \d is not of the form NAME=value\n$/;
 
 it.each([

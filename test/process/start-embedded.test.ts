@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFile, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { copyFile, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { constants } from 'node:os';
 import { join } from 'node:path';
@@ -155,9 +155,12 @@ describe('on the data of an earlier start', () => {
     other.close();
   });
 
-  it('starts whatever PG… variables of libpq the shell has', async () => {
-    const service = start({
-      PGSSLMODE: 'require',
+  it('starts whatever PG… variables of libpq the shell and .env have', async () => {
+    await writeFile(
+      join(folder(), '.env'),
+      'PORT=0\nDATA_DIR=data\nPGSSLMODE=require\nPGOPTIONS=-c search_path=nowhere\n',
+    );
+    const service = startHere({
       PGOPTIONS: '-c search_path=other -c statement_timeout=1',
       PGUSER: 'nobody',
       PGSSLNEGOTIATION: 'direct',
