@@ -1,10 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import { lstatSync, readFileSync } from 'node:fs';
-import { parseEnv } from 'node:util';
+import { parse } from 'dotenv';
 import { SettingsError } from './settings-error.js';
 
-/** A line that sets a variable. Not base64, whose last line may end with "=". */
-const ASSIGNMENT = String.raw`(?:export[ \t]+)?[A-Za-z_]\w*[ \t]*=(?!=?[ \t]*$)`;
+/** The beginning of a line that sets a variable. */
+const ASSIGNMENT = /^[ \t]*(?:export[ \t]+)?([\w.-]+)[ \t]*=/;
 
 /**
  * Reads a file of `NAME=value` lines. A byte order mark is taken off: with it, the name of the first variable would be another one.
@@ -22,12 +22,9 @@ export function readEnvFile(file: string): NodeJS.Dict<string> {
     throw new SettingsError([`${file}: it cannot be read (${(error as NodeJS.ErrnoException).code ?? ''})`]);
   }
   if (!isUtf8(bytes)) throw new SettingsError([`${file}: it is not UTF-8`]);
-  const lines = new TextDecoder().decode(bytes).replace(/\r\n?/g, '\n');
-  // Node 20 takes a comment that is indented, blanks on a line of their own, and a tab before a name for a part of the name.
-  const unindented = lines.replace(new RegExp(`^[ \\t]+(?=#|$|${ASSIGNMENT})`, 'gm'), '');
-  // Node 22 and later take the next line for the value of a name that only blanks follow, and "export" for a part of the name.
-  const text = unindented.replace(/^(?:export[ \t]+)?([\w.-]+[ \t]*=)[ \t]*$/gm, '$1');
-  const variables = parseEnv(text);
+  const text = new TextDecoder().decode(bytes).replace(/\r\n?/g, '\n');
+  // Not Node's own parser, which differs from version to version, and loses lines.
+  const variables = parse(text);
   const open = openLine(text, variables);
   if (open !== undefined) {
     throw new SettingsError([
@@ -39,23 +36,25 @@ export function readEnvFile(file: string): NodeJS.Dict<string> {
   throw new SettingsError([`${file}: line ${misread} is not of the form NAME=value`]);
 }
 
-/** The number of the first line that is no comment and sets no variable as people read it, or undefined. */
-function misreadLine(text: string, variables: NodeJS.Dict<string>): number | undefined {
-  const name = Object.keys(variables).find((key) => !/^[\w.-]+$/.test(key));
-  // Node passes over a line without "=", or takes it for the beginning of the next name. A value may have several lines.
-  const values = Object.values(variables).filter((value) => value?.includes('\n'));
-  const isPartOfValue = (line: string) => values.some((value) => value?.includes(line.replace(/["'`].*/, '')));
-  const lines = text.split('\n');
-  const without = lines.findIndex((line) => /^\s*[^#\s]/.test(line) && !line.includes('=') && !isPartOfValue(line));
-  if (without >= 0) return without + 1;
-  return name === undefined ? undefined : text.slice(0, text.indexOf(name)).split('\n').length;
+/** The number of the first line that is no comment and sets no variable, or undefined. */
+function misreadLine(text: string, variables: Readonly<Record<string, string>>): number | undefined {
+  const values = Object.values(variables).filter((value) => value.includes('\n'));
+  const isPartOfValue = (line: string) => values.some((value) => value.includes(line.replace(/["'`].*/, '')));
+  const isRead = (line: string) => /^\s*(?:#|$)/.test(line) || ASSIGNMENT.test(line) || isPartOfValue(line);
+  const misread = text.split('\n').findIndex((line) => !isRead(line));
+  return misread < 0 ? undefined : misread + 1;
 }
 
 /** The number of the first line whose value holds lines that set variables, or undefined. */
-function openLine(text: string, variables: NodeJS.Dict<string>): number | undefined {
-  const holdsLines = (value = ''): boolean => new RegExp(`\n[ \\t]*${ASSIGNMENT}`, 'm').test(value);
-  const name = Object.keys(variables).find((key) => holdsLines(variables[key]));
+function openLine(text: string, variables: Readonly<Record<string, string>>): number | undefined {
+  const held = (value: string): string[] => value.split('\n').slice(1);
+  const name = Object.keys(variables).find((key) => held(variables[key] ?? '').some(setsVariable));
   if (name === undefined) return undefined;
   const lines = text.split('\n');
-  return lines.findIndex((line) => line.replace(/^[ \t]*(?:export[ \t]+)?/, '').startsWith(name)) + 1;
+  return lines.findIndex((line) => ASSIGNMENT.exec(line)?.[1] === name) + 1;
+}
+
+/** Not so the last line of a text in base64, which may end with "=". */
+function setsVariable(line: string): boolean {
+  return ASSIGNMENT.test(line) && !/^[^=]*==?\s*$/.test(line);
 }

@@ -25,7 +25,7 @@ it('a line of .env may be indented, by blanks or tabs', () => {
 });
 
 it('an empty value in .env may have blanks behind its "="; the next line counts', () => {
-  expect(read('LOG_LEVEL = \nSECRETS_KEY = AAAA\nexport A= \t\nexport B=\nHOST=\t\nPORT=1')).toEqual({
+  expect(read('LOG_LEVEL = \nSECRETS_KEY = AAAA\nexport A= \t\nexport B=\n\tHOST=\t\nPORT=1')).toEqual({
     LOG_LEVEL: '',
     SECRETS_KEY: 'AAAA',
     A: '',
@@ -35,11 +35,21 @@ it('an empty value in .env may have blanks behind its "="; the next line counts'
   });
 });
 
+it('nothing is lost of a line in .env with an odd quote, nor of the lines below it', () => {
+  expect(read('A="x\nB="y"\nC=\'v\'w\nD=it\'s\nE=\t"tab" # note\n')).toEqual({
+    A: '"x',
+    B: 'y',
+    C: "'v'w",
+    D: "it's",
+    E: 'tab',
+  });
+});
+
 describe('a quote in .env that is closed by one of another line', () => {
   it.each([
-    ['PASSWORD="hunter2\nNODE_ENV=production\nDATABASE_URL=postgres://im:hunter2@db/im\nSECRETS_KEY="AAAA"\n', 1],
-    ["# a comment\nHOST='127.0.0.1\nSECRETS_KEY=AAAA\n# it's ours\n", 2],
-    ['PORT=1\nexport LOG_LEVEL="info\n  export SECRETS_KEY = AAAA\nHOST="::1"\n', 2],
+    ['PASSWORD="hunter2\nNODE_ENV=production\nDATABASE_URL=postgres://im:hunter2@db/im\nSECRETS_KEY="\n', 1],
+    ["# a comment\nHOST='127.0.0.1\nSECRETS_KEY=AAAA\nMOTTO='\n", 2],
+    ['PORT=1\nexport LOG_LEVEL="info\n  export SECRETS_KEY = AAAA\nHOST=" # none\n', 2],
     ['CORS_ORIGINS=`https://a.example\nPORT=3000\n`\n', 1],
   ])('is named by the number of its line, and nothing is shown: %j', (text, line) => {
     const attempt = () => read(text);
