@@ -31,6 +31,12 @@ export function readEnvFile(file: string): NodeJS.Dict<string> {
       `${file}: line ${open} has a quote that is not closed: the lines below it are in the value`,
     ]);
   }
+  const cut = cutLine(text, variables);
+  if (cut !== undefined) {
+    throw new SettingsError([
+      `${file}: line ${cut} has a # in its value: put the value in quotes, or a blank before a comment`,
+    ]);
+  }
   const misread = misreadLine(text, variables);
   if (misread === undefined) return variables;
   throw new SettingsError([`${file}: line ${misread} is not of the form NAME=value`]);
@@ -57,4 +63,14 @@ function openLine(text: string, variables: Readonly<Record<string, string>>): nu
 /** Not so the last line of a text in base64, which may end with "=". */
 function setsVariable(line: string): boolean {
   return ASSIGNMENT.test(line) && !/^[^=]*==?\s*$/.test(line);
+}
+
+/** The number of the first line of which a `#` without a blank before it cut off the rest of the value, or undefined. */
+function cutLine(text: string, variables: Readonly<Record<string, string>>): number | undefined {
+  const cut = text.split('\n').findIndex((line) => {
+    const [beginning = '', name = ''] = ASSIGNMENT.exec(line) ?? [];
+    const [kept, rest] = line.slice(beginning.length).split('#', 2);
+    return rest !== undefined && kept !== undefined && /\S$/.test(kept) && variables[name] === kept.trimStart();
+  });
+  return cut < 0 ? undefined : cut + 1;
 }

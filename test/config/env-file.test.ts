@@ -45,6 +45,21 @@ it('nothing is lost of a line in .env with an odd quote, nor of the lines below 
   });
 });
 
+it('a "#" in .env that would cut a value is told by its line, unless it begins a comment or is in quotes', () => {
+  const url = 'postgres://im:hunter2#w@127.0.0.1/im';
+  for (const line of [`DATABASE_URL=${url}`, `  export DATABASE_URL = ${url} # ours`]) {
+    const attempt = () => read(`PORT=1 # a comment\n${line}\n`);
+    expect(attempt).toThrow('line 2 has a # in its value');
+    expect(attempt).not.toThrow(/hunter2/);
+  }
+  expect(read(`A="${url}" # ours\nB='x#y'\nC= # none\nD="x\ny#z"#\n`)).toEqual({
+    A: url,
+    B: 'x#y',
+    C: '',
+    D: 'x\ny#z',
+  });
+});
+
 describe('a quote in .env that is closed by one of another line', () => {
   it.each([
     ['PASSWORD="hunter2\nNODE_ENV=production\nDATABASE_URL=postgres://im:hunter2@db/im\nSECRETS_KEY="\n', 1],
