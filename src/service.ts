@@ -120,7 +120,7 @@ function endOnSignals(app: NestFastifyApplication, settings: Settings, logger: S
 async function end(app: NestFastifyApplication, settings: Settings, logger: ServiceLogger, signal: string) {
   const { shutdownDelay, shutdownTimeout } = settings;
   const delay = shutdownDelay > 0 ? `accepts requests for ${shutdownDelay} ms more, ` : '';
-  logger.log(`${signal}: ${delay}ends once what is under way is answered, ${shutdownTimeout} ms later at most`, 'main');
+  logger.log(`${signal}: ${delay}ends when all requests are answered, at most ${shutdownTimeout} ms later`, 'main');
   const cut = await drain(serverOf(app), settings);
   if (cut > 0) logger.warn(`${cut} connections were still open after ${shutdownTimeout} ms, and were cut`, 'main');
   let code = 0;

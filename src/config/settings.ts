@@ -81,7 +81,7 @@ export class Settings {
     readonly keepAliveTimeout = Number(environment.KEEP_ALIVE_TIMEOUT_MS),
     /** Milliseconds for which new requests are answered after the signal to end. */
     readonly shutdownDelay = Number(environment.SHUTDOWN_DELAY_MS),
-    /** Milliseconds after them for what is under way. */
+    /** Milliseconds after them for requests that are not answered yet. */
     readonly shutdownTimeout = Number(environment.SHUTDOWN_TIMEOUT_MS),
     /** Requests of a client whose identity is proven; 0: no limit. */
     readonly rateLimitPerMinute = Number(environment.RATE_LIMIT_PER_MINUTE),

@@ -106,7 +106,7 @@ describe('SIGTERM', () => {
     const waiting = `SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'client_bans'::regclass`;
     await vi.waitUntil(async () => (await database.query(waiting)).length > 0);
     service.process.kill('SIGTERM');
-    await service.prints(/SIGTERM: ends once/);
+    await service.prints(/SIGTERM: ends when/);
     await database.query('ROLLBACK');
     // On a machine that is slow enough, PostgreSQL has cancelled its query.
     const { status, closes } = await answer;
