@@ -386,7 +386,12 @@ describe('import leancloud', () => {
         () => 'nobody reads any more',
       );
       await vi.waitUntil(
-        async () => (await database.query(`SELECT FROM pg_stat_activity WHERE query ~ '^COPY export_rows'`)).length > 0,
+        async () =>
+          (
+            await database.query(
+              `SELECT FROM pg_stat_activity WHERE datname = current_database() AND query ~ '^COPY export_rows'`,
+            )
+          ).length > 0,
         { timeout: 50_000 },
       );
       interrupted.process.kill('SIGINT');

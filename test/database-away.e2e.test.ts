@@ -40,9 +40,7 @@ async function connections(): Promise<number[]> {
 
 /** Waits until so many look-ups wait for a lock. */
 async function waiting(count: number): Promise<void> {
-  await vi.waitUntil(async () => (await database.query('SELECT FROM pg_locks WHERE NOT granted')).length === count, {
-    timeout: 30_000,
-  });
+  await vi.waitUntil(async () => (await database.waitingForTables()) === count, { timeout: 30_000 });
 }
 
 /** Keeps the look-up of bans waiting until the work is done. */
@@ -199,8 +197,7 @@ describe('REQUEST_TIMEOUT_MS', () => {
     await impatient.database.query('BEGIN; LOCK client_bans');
     const problem = (await (await fetch(url)).json()) as ProblemDetails;
     expect(problem).toMatchObject({ code: 'unavailable', detail: 'The answer was not ready in time.' });
-    const stillWaiting = await impatient.database.query('SELECT FROM pg_locks WHERE NOT granted');
-    expect(stillWaiting).toHaveLength(1);
+    expect(await impatient.database.waitingForTables(), 'statements that still wait').toBe(1);
     expect(impatient.logged.find((line) => line.includes(problem.request_id))).toContain(
       'No facts to decide by in time',
     );

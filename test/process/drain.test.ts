@@ -103,8 +103,7 @@ describe('SIGTERM', () => {
     await database.query('BEGIN');
     await database.query('LOCK TABLE client_bans IN ACCESS EXCLUSIVE MODE');
     const answer = ask(service.url + LOGIN, new Agent({ keepAlive: true }));
-    const waiting = `SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'client_bans'::regclass`;
-    await vi.waitUntil(async () => (await database.query(waiting)).length > 0);
+    await vi.waitUntil(async () => (await database.waitingForTables()) > 0);
     service.process.kill('SIGTERM');
     await service.prints(/SIGTERM: ends when/);
     await database.query('ROLLBACK');

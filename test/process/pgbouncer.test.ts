@@ -158,8 +158,7 @@ describe.runIf(isInstalled)(
       const command = run('src/cli/main.js', { DATABASE_URL: bouncer.url, SECRETS_KEY }, [
         ...['members', 'import', '--app-id', 'shop', file],
       ]);
-      const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'INSERT INTO conversation_members'`;
-      await vi.waitUntil(async () => (await database.query(waiting)).length > 0, { timeout: 50_000 });
+      await vi.waitUntil(async () => (await database.waitingForTables()) > 0, { timeout: 50_000 });
       command.process.kill('SIGINT');
       expect(await command.ends()).toBe(1);
       expect(command.output()).toMatch(/: interrupted; nothing was loaded\n$/);

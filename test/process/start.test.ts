@@ -141,7 +141,7 @@ describe('one service, from its start to its end,', () => {
     await database.query(`INSERT INTO apps (app_id, name, identity, disabled) VALUES ('off', 'x', 'none', true)`);
     await database.query('BEGIN; LOCK apps');
     const answer = fetch(`${url}/signature/login/off/a`);
-    await vi.waitUntil(async () => (await database.query('SELECT FROM pg_locks WHERE NOT granted')).length > 0);
+    await vi.waitUntil(async () => (await database.waitingForTables()) > 0);
     service.process.kill('SIGTERM');
     await vi.waitUntil(
       () =>

@@ -8,6 +8,8 @@ export interface TestDatabase {
   query<Row extends object>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
   /** Every row of every table, as text. */
   dump(): Promise<string[]>;
+  /** How many statements wait for the lock of a table, here and not in another test's database. */
+  waitingForTables(): Promise<number>;
   drop(): Promise<void>;
 }
 
@@ -35,6 +37,13 @@ export async function makeDatabase(kind: 'migrated' | 'empty'): Promise<TestData
         rows.push(...found.map(({ row }) => row));
       }
       return rows;
+    },
+    async waitingForTables() {
+      const waiting = await query(`
+        SELECT FROM pg_locks
+        WHERE NOT granted AND locktype = 'relation'
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`);
+      return waiting.length;
     },
     async drop() {
       await client.end();
