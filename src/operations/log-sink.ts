@@ -1,12 +1,26 @@
-import { writeSync } from 'node:fs';
+import { constants, openSync, writeSync } from 'node:fs';
 
 /** Milliseconds between attempts to say how many lines were lost, where no line comes that would do so. */
 const RETRY_INTERVAL = 1_000;
 const NOTHING = Buffer.alloc(0);
 
+/** A descriptor of standard output on which no write waits for a reader. */
+export function standardOutput(): number {
+  const { fd, isTTY } = process.stdout;
+  // Of a pipe or a socket, Node makes it so.
+  if (!isTTY) return fd;
+  try {
+    // Ctrl-S in a terminal would stop the whole service. Opened anew, as its other programs share the descriptor's flags.
+    return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NOCTTY | constants.O_NONBLOCK);
+  } catch {
+    // Not Linux, or the terminal belongs to another account.
+    return fd;
+  }
+}
+
 /**
  * Writes the lines of the log to a file descriptor, at once and without ever failing. A line that cannot be written is lost and
- * counted: the disk is full, or the reader has gone, or does not read (Node's `process.stdout` makes a pipe non-blocking).
+ * counted: the disk is full, or the reader has gone, or does not read.
  */
 export class LogSink {
   /** Lines lost so far. */

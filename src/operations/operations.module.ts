@@ -3,7 +3,7 @@ import { AppsModule } from '../apps/apps.module.js';
 import { IdentityModule } from '../identity/identity.module.js';
 import { HealthController } from './health.controller.js';
 import { Health } from './health.js';
-import { LogSink } from './log-sink.js';
+import { LogSink, standardOutput } from './log-sink.js';
 import { MetricsServer } from './metrics-server.js';
 import { Metrics } from './metrics.js';
 import { RequestCells } from './request-cells.js';
@@ -15,7 +15,7 @@ import { ServiceLogger } from './service-logger.js';
   imports: [AppsModule, IdentityModule],
   controllers: [HealthController],
   providers: [
-    { provide: LogSink, useFactory: () => new LogSink(process.stdout.fd) },
+    { provide: LogSink, useFactory: () => new LogSink(standardOutput()) },
     ServiceLogger,
     Health,
     RequestCells,

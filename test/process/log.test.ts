@@ -65,6 +65,32 @@ describe('a log on a full disk', () => {
   });
 });
 
+// Linux has this program, and its own form of it.
+describe.skipIf(process.platform !== 'linux')('a log in a terminal that takes no output', () => {
+  it('loses its lines, counts them, and keeps no request waiting', async () => {
+    const terminal = runProgram(
+      'script',
+      ['--quiet', '--return', '--command', `exec "${process.execPath}" "${join(DIST, MAIN)}"`, '/dev/null'],
+      { ...env, MIGRATIONS_DIR: inject('registrations'), LOG_LEVEL: 'debug', SHELL: '/bin/sh' },
+      tmpdir(),
+    );
+    started.push(terminal);
+    const [, url = ''] = await terminal.prints(READY);
+    // Ctrl-S. The terminal acts on it some time after it was typed: from then on, nothing is printed.
+    terminal.process.stdin?.write('\x13');
+    const lines = (): number => terminal.stdout().split('\n').length;
+    let before: number;
+    do {
+      before = lines();
+      expect(await status(`${url}/signature/login/shop/a`)).toBe(200);
+    } while (lines() > before);
+    for (let i = 0; i < 2_000; i++) expect(await status(`${url}/signature/login/shop/a`)).toBe(200);
+    // Ctrl-Q
+    terminal.process.stdin?.write('\x11');
+    await terminal.prints(/[1-9]\d* lines of the log could not be written, and are lost/);
+  });
+});
+
 describe('in production', () => {
   /** The lines of the log that are about requests. */
   function requestsIn(program: Program): Record<string, unknown>[] {
