@@ -5,6 +5,8 @@ import { SettingsError } from './settings-error.js';
 
 /** The beginning of a line that sets a variable. */
 const ASSIGNMENT = /^[ \t]*(?:export[ \t]+)?([\w.-]+)[ \t]*=/;
+/** Also those that an editor makes of typed ones. */
+const QUOTES = /^["'`“”„‘’]/;
 
 /**
  * Reads a file of `NAME=value` lines. A byte order mark is taken off: with it, the name of the first variable would be another one.
@@ -29,6 +31,12 @@ export function readEnvFile(file: string): NodeJS.Dict<string> {
   if (open !== undefined) {
     throw new SettingsError([
       `${file}: line ${open} has a quote that is not closed: the lines below it are in the value`,
+    ]);
+  }
+  const odd = oddLine(text, variables);
+  if (odd !== undefined) {
+    throw new SettingsError([
+      `${file}: line ${odd} has a value that begins with a quote and is not in quotes: put the whole of it in " or in '`,
     ]);
   }
   const cut = cutLine(text, variables);
@@ -60,6 +68,16 @@ function openLine(text: string, variables: Readonly<Record<string, string>>): nu
   return lines.findIndex((line) => ASSIGNMENT.exec(line)?.[1] === name) + 1;
 }
 
+/** The number of the first line whose value keeps the quote that it begins with, or undefined. */
+function oddLine(text: string, variables: Readonly<Record<string, string>>): number | undefined {
+  const odd = text.split('\n').findIndex((line) => {
+    const [beginning = '', name = ''] = ASSIGNMENT.exec(line) ?? [];
+    const [quote] = QUOTES.exec(line.slice(beginning.length).trimStart()) ?? [];
+    return quote !== undefined && variables[name]?.startsWith(quote);
+  });
+  return odd < 0 ? undefined : odd + 1;
+}
+
 /** Not so the last line of a text in base64, which may end with "=". */
 function setsVariable(line: string): boolean {
   return ASSIGNMENT.test(line) && !/^[^=]*==?\s*$/.test(line);
@@ -70,7 +88,9 @@ function cutLine(text: string, variables: Readonly<Record<string, string>>): num
   const cut = text.split('\n').findIndex((line) => {
     const [beginning = '', name = ''] = ASSIGNMENT.exec(line) ?? [];
     const [kept, rest] = line.slice(beginning.length).split('#', 2);
-    return rest !== undefined && kept !== undefined && /\S$/.test(kept) && variables[name] === kept.trimStart();
+    return (
+      rest !== undefined && kept !== undefined && /\S$/.test(beginning + kept) && variables[name] === kept.trimStart()
+    );
   });
   return cut < 0 ? undefined : cut + 1;
 }

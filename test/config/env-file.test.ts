@@ -35,19 +35,30 @@ it('an empty value in .env may have blanks behind its "="; the next line counts'
   });
 });
 
-it('nothing is lost of a line in .env with an odd quote, nor of the lines below it', () => {
-  expect(read('A="x\nB="y"\nC=\'v\'w\nD=it\'s\nE=\t"tab" # note\n')).toEqual({
-    A: '"x',
+it('a quote within a value in .env belongs to it', () => {
+  expect(read('B="y"\nD=it\'s\nE=\t"tab" # note\nF=\'"json"\'\nG="\'"\n')).toEqual({
     B: 'y',
-    C: "'v'w",
     D: "it's",
     E: 'tab',
+    F: '"json"',
+    G: "'",
   });
 });
 
+it.each(['"hunter2', "'hunter2", '`hunter2', '“hunter2”', '‘hunter2’', '"hunter2”', "'hunter2'3", '\t"hunter2 # ours'])(
+  'a value in .env that begins with a quote and is not in quotes is told by its line: %s',
+  (value) => {
+    for (const below of ['', '\n', '\nHOST="::"\n', "\nMOTTO=it's\n"]) {
+      const attempt = () => read(`PORT=1\n export PASSWORD = ${value}${below}`);
+      expect(attempt).toThrow('line 2 has a value that begins with a quote and is not in quotes');
+      expect(attempt).not.toThrow(/hunter2/);
+    }
+  },
+);
+
 it('a "#" in .env that would cut a value is told by its line, unless it begins a comment or is in quotes', () => {
   const url = 'postgres://im:hunter2#w@127.0.0.1/im';
-  for (const line of [`DATABASE_URL=${url}`, `  export DATABASE_URL = ${url} # ours`]) {
+  for (const line of [`DATABASE_URL=${url}`, `  export DATABASE_URL = ${url} # ours`, 'PGPASSWORD=#hunter2']) {
     const attempt = () => read(`PORT=1 # a comment\n${line}\n`);
     expect(attempt).toThrow('line 2 has a # in its value');
     expect(attempt).not.toThrow(/hunter2/);

@@ -79,7 +79,12 @@ it.each([
 it.each([
   ['in the form of YAML', (url: string) => `DATABASE_URL: ${url}\nSECRETS_KEY: ${SECRETS_KEY}\n`, /line 1 is not/],
   ['in the form of PowerShell', (url: string) => `# it\n$env:DATABASE_URL="${url}"\n`, /line 2 is not/],
-  ['with a quote that does not end', (url: string) => `LOG_LEVEL="info\nDATABASE_URL=${url}\n`, /LOG_LEVEL: must/],
+  [
+    'with a quote that does not end',
+    (url: string) => `LOG_LEVEL="info\nDATABASE_URL=${url}\n`,
+    /line 1 has a value that begins with a quote/,
+  ],
+  ['with a quote that does not end', () => 'DATA_DIR="/srv/im/data\n', /line 1 has a value that begins with a quote/],
   ['without a value', () => 'DATABASE_URL\n', /line 1 is not/],
 ])('a .env %s starts no empty database in production, and is not repeated', async (_, text, fault) => {
   writeFileSync(join(folder(), '.env'), text(database.url));
