@@ -14,14 +14,16 @@ export const EMBEDDED_KEY_PREFIX = 'embedded-';
 export type SealingKeys = ReadonlyMap<string, Buffer>;
 
 /**
- * Parses `SECRETS_KEY`: one key as base64 of 32 bytes, or several as `id:base64` separated by commas.
+ * Parses `SECRETS_KEY`: one key as base64 of 32 bytes, or several as `id:base64` separated by commas. Blanks and line breaks around
+ * them, as a file has that a secret is made from, do not count.
  *
  * @throws {Error} that says what is wrong and never repeats any part of a key.
  */
 export function parseSecretsKey(text: string): SealingKeys {
-  if (text === '') throw new Error('is empty; make a key with "im-signature secrets new"');
+  const entries = text.trim();
+  if (entries === '') throw new Error('is empty; make a key with "im-signature secrets new"');
   const keys = new Map<string, Buffer>();
-  for (const [index, entry] of text.split(',').entries()) {
+  for (const [index, entry] of entries.split(',').entries()) {
     const colon = entry.indexOf(':');
     const id = colon < 0 ? DEFAULT_KEY_ID : entry.slice(0, colon);
     const encoded = entry.slice(colon + 1);
@@ -71,7 +73,7 @@ function loadOrCreateKept(dataDir: string, file: string): SealingKeys {
     throw dataDirError(`${file} cannot be read`, error);
   }
   try {
-    return parseSecretsKey(text.trim());
+    return parseSecretsKey(text);
   } catch (error) {
     throw new Error(`${file} holds no key: ${(error as Error).message}`, { cause: error });
   }

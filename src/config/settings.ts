@@ -193,11 +193,14 @@ function parseFolder(path: string): void {
 /**
  * The URL as all that read it take it: without blanks at its ends, such as a line break that a secret's file ends with, and with a host.
  * That of a Unix socket, `postgres://user:password@/database?host=/folder`, has none; pg takes its parameter's, or else PGHOST.
+ * pg 8 verifies the certificate in each mode that uses TLS, and warns at each start where the mode is not called so.
  */
 function plainUrl(url: string): string {
   const { PGHOST = '' } = process.env;
   const host = PGHOST === '' ? 'localhost' : encodeURIComponent(PGHOST);
-  return url.trim().replace(/^(postgres(?:ql)?:\/\/[^/?@]*@)(?=\/)/, (user) => user + host);
+  const withHost = url.trim().replace(/^(postgres(?:ql)?:\/\/[^/?@]*@)(?=\/)/, (user) => user + host);
+  if (/[?&]uselibpqcompat=true(?=&|$)/.test(withHost)) return withHost;
+  return withHost.replace(/([?&]sslmode=)(?:prefer|require|verify-ca)(?=&|$)/g, '$1verify-full');
 }
 
 function parseDatabaseUrl(text: string): void {

@@ -120,6 +120,7 @@ describe('the settings', () => {
       { NODE_ENV: 'production', Database_Url: URL },
       'DATABASE_URL: is required with NODE_ENV=production; for an embedded PostgreSQL set DATA_DIR instead',
     ],
+    [{ SECRETS_KEY: ' \n' }, 'SECRETS_KEY: is empty; make a key with "im-signature secrets new"'],
     [{ SECRETS_KEY: '' }, 'SECRETS_KEY: is empty; make a key with "im-signature secrets new"'],
     [{ SECRETS_KEY: `${KEY},${KEY}` }, 'SECRETS_KEY: entry 2: duplicate key id "default"'],
     [{ SECRETS_KEY: `${KEY},` }, 'SECRETS_KEY: entry 2: not the base64 of 32 bytes (44 characters, the last one =)'],
@@ -167,6 +168,26 @@ describe('the settings', () => {
 
   it('take a DATABASE_URL without the blanks around it', () => {
     expect(readSettings({ DATABASE_URL: ` ${URL} \n`, SECRETS_KEY: KEY }).databaseUrl).toBe(URL);
+  });
+
+  it.each([
+    ['sslmode=require', 'sslmode=verify-full'],
+    ['host=/tmp&sslmode=prefer&sslrootcert=/ca.pem', 'host=/tmp&sslmode=verify-full&sslrootcert=/ca.pem'],
+    ['sslmode=verify-ca', 'sslmode=verify-full'],
+    ['sslmode=disable', 'sslmode=disable'],
+    ['sslmode=no-verify', 'sslmode=no-verify'],
+    ['uselibpqcompat=true&sslmode=require', 'uselibpqcompat=true&sslmode=require'],
+  ])('take the mode of TLS for what pg does: %s', (parameters, taken) => {
+    const { databaseUrl } = readSettings({ DATABASE_URL: `${URL}?${parameters}`, SECRETS_KEY: KEY });
+    expect(databaseUrl).toBe(`${URL}?${taken}`);
+  });
+
+  it('take a SECRETS_KEY without the blanks and the byte order mark around it', () => {
+    for (const text of [`${KEY}\n`, `\ufeff${KEY}\r\n`, ` default:${KEY} `]) {
+      expect(readSettings({ DATABASE_URL: URL, SECRETS_KEY: text }).sealingKeys?.get('default')).toEqual(
+        Buffer.from(KEY, 'base64'),
+      );
+    }
   });
 
   it('take the host of PGHOST where the URL has none, as psql does', () => {

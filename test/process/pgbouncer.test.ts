@@ -124,6 +124,46 @@ describe.runIf(isInstalled)(
       await database.query(`ALTER DATABASE ${name} RESET statement_timeout`);
     });
 
+    it('over TLS, the certificate is verified, whatever the mode is called, and nothing is warned of', async () => {
+      const [key, certificate] = ['key.pem', 'certificate.pem'].map((name) => join(folder, name)) as [string, string];
+      execFileSync(
+        'openssl',
+        [
+          'req',
+          '-x509',
+          '-newkey',
+          'ec',
+          '-pkeyopt',
+          'ec_paramgen_curve:P-256',
+          '-nodes',
+          '-subj',
+          '/CN=pooler',
+        ].concat(['-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', certificate]),
+        { stdio: 'pipe' },
+      );
+      await chmod(key, 0o644);
+      const bouncer = await pool({
+        client_tls_sslmode: 'require',
+        client_tls_key_file: key,
+        client_tls_cert_file: certificate,
+      });
+      const list = async (parameters: string): Promise<string> => {
+        const command = run('src/cli/main.js', { DATABASE_URL: `${bouncer.url}?${parameters}`, SECRETS_KEY }, [
+          ...['app', 'list', '--json'],
+        ]);
+        expect(await command.ends()).toBe(command.stdout() === '' ? 1 : 0);
+        return command.output();
+      };
+      for (const mode of ['prefer', 'require', 'verify-full']) {
+        expect(await list(`sslmode=${mode}`)).toBe(
+          'im-signature: cannot list the apps: DATABASE_URL: the database cannot be used (self-signed certificate)\n',
+        );
+      }
+      expect(JSON.parse(await list(`sslmode=require&sslrootcert=${certificate}`))).toMatchObject([{ app_id: 'shop' }]);
+      expect(JSON.parse(await list('sslmode=no-verify'))).toMatchObject([{ app_id: 'shop' }]);
+      await bouncer.end();
+    });
+
     it.each([[{}], [{ ignore_startup_parameters: 'options' }]])(
       'the commands read the times of a database with another style, with %j',
       async (settings) => {
