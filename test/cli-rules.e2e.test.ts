@@ -425,7 +425,7 @@ describe('members import', () => {
       ['{"conversation_id":"c1","client_id":"x","client_id":"y"}', /^names a field twice$/],
       ['{"conversation_id":"c1"}', /^client_id is missing$/],
       ['{"conversation_id":"c1","client_id":7}', /^client_id is no text$/],
-      ['{"conversation_id":"c1","client_id":"x","role":null}', /^role is none of/],
+      ['{"conversation_id":"c1","client_id":"x","role":""}', /^role is none of/],
       ['{"conversation_id":"c1","client_id":"\\ud800"}', /^client_id contains half of a surrogate pair$/],
       ['{"conversation_id":"c1","client_id":"a\\u0000"}', /^client_id contains a control character$/],
     ];

@@ -66,8 +66,8 @@ function isImported(className: string): boolean {
 }
 
 /** The class that the first line of a file says, if it is not an object already. */
-function classInHeader({ name, inArchive, classInName }: ExportFile, { bytes }: Line): string | undefined {
-  const text = bytes.subarray(0, BATCH).toString();
+function classInHeader({ name, inArchive, classInName }: ExportFile, line: Line): string | undefined {
+  const text = beginning(line);
   if (!inArchive && SPREAD.test(text)) {
     throw new Error(`${name} has its JSON over several lines; put it on one, with jq --compact-output . ${name}`);
   }
@@ -97,14 +97,19 @@ function* objectsOf(className: string, line: Line, tally: Tally): Generator<stri
     }
   }
   if (fault !== undefined) {
-    const text = line.bytes.subarray(0, BATCH).toString();
-    yield wholeRow(isConversation ? 'conversation' : 'role', fault, text, line, tally);
+    yield wholeRow(isConversation ? 'conversation' : 'role', fault, beginning(line), line, tally);
   } else {
     for (const object of inAnswer(value)) {
-      if (isConversation) yield* conversationRows(object, line, tally);
-      else yield roleRow(object, line, tally);
+      // As it was written, where it is the line: large numbers would have other digits.
+      const text = () => (object === value ? beginning(line) : JSON.stringify(object));
+      if (isConversation) yield* conversationRows(object, text, line, tally);
+      else yield roleRow(object, text, line, tally);
     }
   }
+}
+
+function beginning({ bytes }: Line): string {
+  return bytes.subarray(0, BATCH).toString();
 }
 
 /** The objects in an answer of the REST API, or the one that the line is. */

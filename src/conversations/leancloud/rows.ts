@@ -69,10 +69,11 @@ export function wholeRow(what: 'conversation' | 'role', fault: Fault, text: stri
   return rejectRow(row, fault, line, tally, { text: shown(text) });
 }
 
-export function* conversationRows(object: unknown, line: Line, tally: Tally): Generator<string> {
+/** @param text makes the beginning of the object's text, at least. */
+export function* conversationRows(object: unknown, text: () => string, line: Line, tally: Tally): Generator<string> {
   const conversation = conversationOf(object);
   if (conversation instanceof Fault) {
-    yield wholeRow('conversation', conversation, JSON.stringify(object), line, tally);
+    yield wholeRow('conversation', conversation, text(), line, tally);
     return;
   }
   tally.conversations++;
@@ -105,9 +106,10 @@ export function* conversationRows(object: unknown, line: Line, tally: Tally): Ge
   yield rows;
 }
 
-export function roleRow(object: unknown, line: Line, tally: Tally): string {
+/** @param text as above. */
+export function roleRow(object: unknown, text: () => string, line: Line, tally: Tally): string {
   const role = roleOf(object);
-  if (role instanceof Fault) return wholeRow('role', role, JSON.stringify(object), line, tally);
+  if (role instanceof Fault) return wholeRow('role', role, text(), line, tally);
   tally.objects++;
   tally.roles++;
   return rowOf({ what: 'role', file: tally.files.length, line: line.number, ...role }, tally);

@@ -108,14 +108,16 @@ function membershipInJson(bytes: Buffer): Membership | string {
   if (unknown !== undefined) return `has the unknown field ${JSON.stringify(unknown)}`;
   const membership = membershipOf(value);
   if (typeof membership === 'string') return membership;
-  // JSON.parse keeps the last of several fields with one name. All values are strings here, so each field is two strings.
+  // JSON.parse keeps the last of several fields with one name. All values but a null are strings here.
   const strings = text.match(/"(?:[^"\\]|\\.)*"/g)?.length;
-  return strings === 2 * names.length ? membership : 'names a field twice';
+  const values = Object.values(value).filter((field) => field !== null);
+  return strings === names.length + values.length ? membership : 'names a field twice';
 }
 
 /** The membership that the values make, or the reason why they make none. */
 function membershipOf(values: { readonly [Field in keyof Membership]?: unknown }): Membership | string {
-  const { conversation_id, client_id, role = 'member' } = values;
+  const { conversation_id, client_id } = values;
+  const role = values.role ?? 'member';
   const fault = faultOfId('conversation_id', conversation_id) ?? faultOfId('client_id', client_id);
   if (fault !== undefined) return fault;
   if (!ROLES.has(role)) return 'role is none of owner, manager and member';

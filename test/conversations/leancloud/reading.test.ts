@@ -104,6 +104,7 @@ describe('an export of LeanCloud', () => {
     ['{"m":["a"]}', /^objectId is missing$/, 'unknown'],
     ['{"objectId":7,"m":["a"]}', /^objectId is no text$/, 'unknown'],
     ['{"objectId":"a:b","m":["a"]}', /^objectId contains ":"/, ''],
+    ['{"objectId":1234567890123456789, "m":["a"]}', /^objectId is no text$/, 'unknown'],
     ['{"objectId":"c1","m":"a"}', /^m is no array$/, ''],
     ['{"objectId":"c1","c":7}', /^c is no text$/, ''],
     ['{"objectId":"c1","tr":"true"}', /^tr is neither true nor false$/, ''],

@@ -48,6 +48,17 @@ describe('a file of memberships', () => {
     );
   });
 
+  it('has members where a role is left out, which in NDJSON may be null', async () => {
+    const ids = '"conversation_id":"c","client_id":"a"';
+    const lines = [`{${ids}}`, `{${ids},"role":null}`, `{"role":null,${ids},"role":null}`, `{${ids},"role":""}`];
+    expect((await parse(lines.join('\n'), 100, 'ndjson')).map(({ parsed }) => parsed)).toEqual([
+      { conversation_id: 'c', client_id: 'a', role: 'member' },
+      { conversation_id: 'c', client_id: 'a', role: 'member' },
+      'names a field twice',
+      'role is none of owner, manager and member',
+    ]);
+  });
+
   it('never loses a line, whatever quotes there are: each is a record', async () => {
     const line = fc.string({ unit: fc.constantFrom('"', ',', 'a', 'b'), maxLength: 6 });
     await fc.assert(
