@@ -31,6 +31,11 @@ export function parseId(text: string, given?: string): string {
   return text;
 }
 
+/** As of an app that is registered: with a character that nobody sees it would be another one than it seems. */
+export function parseNewId(text: string, given?: string): string {
+  return parseText(parseId(text, given));
+}
+
 /** The first character that nobody sees, or a space at an end, as U+200B; undefined where all are seen. */
 export function unseenIn(text: string): string | undefined {
   const [unseen] = /(?! )[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]|^ | $/u.exec(text) ?? [];

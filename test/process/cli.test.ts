@@ -333,6 +333,10 @@ describe('a command that cannot do what it should', () => {
     ['an unknown command', ['app', 'remove']],
     ['a missing option', ['app', 'register', '--app-id', 'x']],
     ['an unknown choice', ['app', 'register', '--app-id', 'x', '--name', 'x', '--identity', 'password']],
+    [
+      'an id of a new app with an invisible character',
+      ['app', 'register', '--app-id', 'a\u200b', '--name', 'x', '--identity', 'none'],
+    ],
     ['an id that breaks the rules', ['app', 'register', '--app-id', 'a:b', '--name', 'x', '--identity', 'none']],
     ['an id that breaks the rules', ['sign', 'login', '--app-id', 'there', '--client-id', 'a:b']],
     ['a time without an offset', ['app', 'rotate-key', '--app-id', 'there', '--active-from', '2027-01-01T00:00:00']],

@@ -5,7 +5,7 @@ import { masterKeyPurpose, seal } from '../../apps/sealing.js';
 import { withAdmin } from '../admin.js';
 import type { Io, OutputOptions } from '../io.js';
 import { details, DATABASE, MIGRATIONS } from '../help.js';
-import { APP_ID, type ForApp, idOrArgument, JSON_OUTPUT, parseTime } from '../options.js';
+import { APP_ID, type ForApp, idOrArgument, JSON_OUTPUT, parseNewId, parseTime } from '../options.js';
 import { readSecrets } from '../prompt.js';
 import { reportFaults } from './faults.js';
 import { type ChangeOptions, changeOptions, registrationOptions } from './options.js';
@@ -20,7 +20,7 @@ export function appCommands(program: Command, io: Io): void {
     .command('register')
     .summary('register an app')
     .description('write a migration that registers an app; the master key is asked for, or read from standard input')
-    .requiredOption(...APP_ID)
+    .requiredOption(APP_ID[0], APP_ID[1], parseNewId)
     .addHelpText(
       'after',
       details({
