@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import { IsIn, IsNotEmpty, IsPort, Matches, ValidateBy, validateSync } from 'class-validator';
+import { parseDatabaseUrl, plainUrl } from './database-url.js';
 import { readSecretFile } from './secret-file.js';
 import { readEnvFile } from './env-file.js';
 import { parseSecretsKey } from './secrets-key.js';
@@ -166,7 +167,7 @@ function takeSecretFiles(environment: Environment): string[] {
 function isOrigin(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol, origin } = new URL(text);
-  if (origin === 'null') return /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9.-]+(:\d+)?$/.test(text);
+  if (origin === 'null') return /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9._-]+(:\d+)?$/.test(text);
   return /^https?:$/.test(protocol) && origin === text && !/\*|\/\./.test(text);
 }
 
@@ -188,34 +189,6 @@ function Parses(parse: (text: string) => unknown): PropertyDecorator {
 function parseFolder(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
   throw new Error(`no folder is at "${path}"; make it, or name another`);
-}
-
-/**
- * The URL as all that read it take it: without blanks at its ends, such as a line break that a secret's file ends with, and with a host.
- * That of a Unix socket, `postgres://user:password@/database?host=/folder`, has none; pg takes its parameter's, or else PGHOST.
- * pg 8 verifies the certificate in each mode that uses TLS, and warns at each start where the mode is not called so.
- */
-function plainUrl(url: string): string {
-  const { PGHOST = '' } = process.env;
-  const host = PGHOST === '' ? 'localhost' : encodeURIComponent(PGHOST);
-  const withHost = url.trim().replace(/^(postgres(?:ql)?:\/\/[^/?@]*@)(?=\/)/, (user) => user + host);
-  if (/[?&]uselibpqcompat=true(?=&|$)/.test(withHost)) return withHost;
-  return withHost.replace(/([?&]sslmode=)(?:prefer|require|verify-ca)(?=&|$)/g, '$1verify-full');
-}
-
-function parseDatabaseUrl(text: string): void {
-  const form = 'must have the form postgres://user:password@host:5432/database';
-  if (!URL.canParse(plainUrl(text))) {
-    const isCut = /^\w+:\/\/[^@]*[#/?][^@]*@/.test(text);
-    throw new Error(isCut ? 'a #, / or ? in its user or password must be written %23, %2F or %3F' : form);
-  }
-  const url = new URL(plainUrl(text));
-  if (!/^postgres(ql)?:$/.test(url.protocol) || url.pathname.length < 2) throw new Error(form);
-  try {
-    decodeURIComponent(url.username + url.password + url.pathname);
-  } catch {
-    throw new Error('a % in its user, password or database must be written %25');
-  }
 }
 
 function parseProxies(text: string): string[] {

@@ -153,7 +153,7 @@ describe('the settings', () => {
   });
 
   it('allow the origins of hybrid apps', () => {
-    const origins = ['capacitor://localhost', 'ionic://localhost', 'app://obsidian.md', 'http://localhost:8100'];
+    const origins = ['capacitor://localhost', 'ionic://localhost', 'app://my_app', 'http://localhost:8100'];
     expect(readSettings({ CORS_ORIGINS: origins.join() }).corsOrigins).toEqual(origins);
   });
 
@@ -172,7 +172,7 @@ describe('the settings', () => {
 
   it.each([
     ['sslmode=require', 'sslmode=verify-full'],
-    ['host=/tmp&sslmode=prefer&sslrootcert=/ca.pem', 'host=/tmp&sslmode=verify-full&sslrootcert=/ca.pem'],
+    ['a=b&sslmode=prefer&sslrootcert=/ca.pem', 'a=b&sslmode=verify-full&sslrootcert=/ca.pem'],
     ['sslmode=verify-ca', 'sslmode=verify-full'],
     ['sslmode=disable', 'sslmode=disable'],
     ['sslmode=no-verify', 'sslmode=no-verify'],
@@ -180,6 +180,48 @@ describe('the settings', () => {
   ])('take the mode of TLS for what pg does: %s', (parameters, taken) => {
     const { databaseUrl } = readSettings({ DATABASE_URL: `${URL}?${parameters}`, SECRETS_KEY: KEY });
     expect(databaseUrl).toBe(`${URL}?${taken}`);
+  });
+
+  it.each([
+    ['postgres://im@/im?host=/tmp&sslmode=require', '', 'postgres://im@localhost/im?host=/tmp&sslmode=disable'],
+    ['postgres://im@/im?host=%2Ftmp', 'require', 'postgres://im@localhost/im?host=%2Ftmp&sslmode=disable'],
+    ['postgres://im@%2Ftmp/im', 'verify-full', 'postgres://im@%2Ftmp/im?sslmode=disable'],
+    ['postgres://im@db/im', 'verify-full', 'postgres://im@db/im'],
+  ])('take no mode of TLS on a Unix socket, as psql does: %s, PGSSLMODE=%s', (url, mode, taken) => {
+    vi.stubEnv('PGHOST', '');
+    vi.stubEnv('PGSSLMODE', mode);
+    expect(readSettings({ DATABASE_URL: url, SECRETS_KEY: KEY }).databaseUrl).toBe(taken);
+  });
+
+  it.each([
+    ['sslmode=verify_full', '', 'its sslmode must be one of disable, '],
+    ['sslmode=disable&sslmode=VERIFY-FULL', '', 'its sslmode must be one of disable, '],
+    ['sslmode=', '', 'its sslmode must be one of disable, '],
+    ['sslmode=allow', '', 'its sslmode must be one of disable, '],
+    ['ssl=false', '', 'its ssl=… is not known; write sslmode=verify-full, no-verify or disable instead'],
+    ['ssl=require', '', 'its ssl=… is not known; '],
+    ['', 'verify_full', 'PGSSLMODE must be one of disable, '],
+    ['a=b', 'allow', 'PGSSLMODE must be one of disable, '],
+  ])('refuse a mode of TLS that is none, as it could switch encryption off: %j, PGSSLMODE=%j', (query, mode, fault) => {
+    vi.stubEnv('PGSSLMODE', mode);
+    expect(faultsOf({ DATABASE_URL: `${URL}?${query}`, SECRETS_KEY: KEY })).toEqual([
+      expect.stringContaining(`DATABASE_URL: ${fault}`),
+    ]);
+  });
+
+  it.each([
+    ['sslmode=no-verify', 'nonsense'],
+    ['ssl=true', 'nonsense'],
+    ['ssl=0', ''],
+    ['', 'require'],
+  ])('take a mode of TLS that pg knows: %j, PGSSLMODE=%j', (query, mode) => {
+    vi.stubEnv('PGSSLMODE', mode);
+    expect(faultsOf({ DATABASE_URL: `${URL}?${query}`, SECRETS_KEY: KEY })).toEqual([]);
+  });
+
+  it('pay no attention to PGSSLMODE for an embedded database', () => {
+    vi.stubEnv('PGSSLMODE', 'nonsense');
+    expect(faultsOf({})).toEqual([]);
   });
 
   it('take a SECRETS_KEY without the blanks and the byte order mark around it', () => {
