@@ -31,7 +31,7 @@ export function parseId(text: string, given?: string): string {
   return text;
 }
 
-/** As of an app that is registered: with a character that nobody sees it would be another one than it seems. */
+/** The id of a new app. An invisible character is refused: the app would look like another one. */
 export function parseNewId(text: string, given?: string): string {
   return parseText(parseId(text, given));
 }

@@ -5,8 +5,21 @@ import { SettingsError } from './settings-error.js';
 
 /** The beginning of a line that sets a variable. */
 const ASSIGNMENT = /^[ \t]*(?:export[ \t]+)?([\w.-]+)[ \t]*=/;
+const FIRST_NAME = /^\s*(?:export\s+)?([\w.-]+)/;
 /** Also those that an editor makes of typed ones. */
 const QUOTES = /^["'`“”„‘’]/;
+
+type Variables = Readonly<Record<string, string>>;
+
+type Find = (lines: readonly string[], variables: Variables) => number;
+
+/** What a line may be that is not taken for what it shows: how to find the first one, and what is said of it. */
+const FAULTS: readonly (readonly [Find, string])[] = [
+  [openLine, 'has a quote that is not closed: the lines below it are in the value'],
+  [oddLine, `has a value that begins with a quote and is not in quotes: put the whole of it in " or in '`],
+  [cutLine, 'has a # in its value: put the value in quotes, or a blank before a comment'],
+  [misreadLine, 'is not of the form NAME=value'],
+];
 
 /**
  * Reads a file of `NAME=value` lines. A byte order mark is taken off: with it, the name of the first variable would be another one.
@@ -27,55 +40,20 @@ export function readEnvFile(file: string): NodeJS.Dict<string> {
   const text = new TextDecoder().decode(bytes).replace(/\r\n?/g, '\n');
   // Not Node's own parser, which differs from version to version, and loses lines.
   const variables = parse(text);
-  const open = openLine(text, variables);
-  if (open !== undefined) {
-    throw new SettingsError([
-      `${file}: line ${open} has a quote that is not closed: the lines below it are in the value`,
-    ]);
+  const lines = text.split('\n');
+  for (const [find, fault] of FAULTS) {
+    const index = find(lines, variables);
+    if (index >= 0) throw new SettingsError([`${file}: line ${index + 1} ${fault}`]);
   }
-  const odd = oddLine(text, variables);
-  if (odd !== undefined) {
-    throw new SettingsError([
-      `${file}: line ${odd} has a value that begins with a quote and is not in quotes: put the whole of it in " or in '`,
-    ]);
-  }
-  const cut = cutLine(text, variables);
-  if (cut !== undefined) {
-    throw new SettingsError([
-      `${file}: line ${cut} has a # in its value: put the value in quotes, or a blank before a comment`,
-    ]);
-  }
-  const misread = misreadLine(text, variables);
-  if (misread === undefined) return variables;
-  throw new SettingsError([`${file}: line ${misread} is not of the form NAME=value`]);
+  return variables;
 }
 
-/** The number of the first line that is no comment and sets no variable, or undefined. */
-function misreadLine(text: string, variables: Readonly<Record<string, string>>): number | undefined {
-  const values = Object.values(variables).filter((value) => value.includes('\n'));
-  const isPartOfValue = (line: string) => values.some((value) => value.includes(line.replace(/["'`].*/, '')));
-  const isRead = (line: string) => /^\s*(?:#|$)/.test(line) || ASSIGNMENT.test(line) || isPartOfValue(line);
-  const misread = text.split('\n').findIndex((line) => !isRead(line));
-  return misread < 0 ? undefined : misread + 1;
-}
-
-/** The number of the first line whose value holds lines that set variables, or undefined. */
-function openLine(text: string, variables: Readonly<Record<string, string>>): number | undefined {
+/** The index of the first line whose value holds lines that set variables, or -1. */
+function openLine(lines: readonly string[], variables: Variables): number {
   const held = (value: string): string[] => value.split('\n').slice(1);
   const name = Object.keys(variables).find((key) => held(variables[key] ?? '').some(setsVariable));
-  if (name === undefined) return undefined;
-  const lines = text.split('\n');
-  return lines.findIndex((line) => ASSIGNMENT.exec(line)?.[1] === name) + 1;
-}
-
-/** The number of the first line whose value keeps the quote that it begins with, or undefined. */
-function oddLine(text: string, variables: Readonly<Record<string, string>>): number | undefined {
-  const odd = text.split('\n').findIndex((line) => {
-    const [beginning = '', name = ''] = ASSIGNMENT.exec(line) ?? [];
-    const [quote] = QUOTES.exec(line.slice(beginning.length).trimStart()) ?? [];
-    return quote !== undefined && variables[name]?.startsWith(quote);
-  });
-  return odd < 0 ? undefined : odd + 1;
+  // dotenv takes NAME: value, too.
+  return name === undefined ? -1 : lines.findIndex((line) => FIRST_NAME.exec(line)?.[1] === name);
 }
 
 /** Not so the last line of a text in base64, which may end with "=". */
@@ -83,14 +61,27 @@ function setsVariable(line: string): boolean {
   return ASSIGNMENT.test(line) && !/^[^=]*==?\s*$/.test(line);
 }
 
-/** The number of the first line of which a `#` without a blank before it cut off the rest of the value, or undefined. */
-function cutLine(text: string, variables: Readonly<Record<string, string>>): number | undefined {
-  const cut = text.split('\n').findIndex((line) => {
+/** The index of the first line whose value keeps the quote that it begins with, or -1. */
+function oddLine(lines: readonly string[], variables: Variables): number {
+  return lines.findIndex((line) => {
     const [beginning = '', name = ''] = ASSIGNMENT.exec(line) ?? [];
-    const [kept, rest] = line.slice(beginning.length).split('#', 2);
-    return (
-      rest !== undefined && kept !== undefined && /\S$/.test(beginning + kept) && variables[name] === kept.trimStart()
-    );
+    const [quote] = QUOTES.exec(line.slice(beginning.length).trimStart()) ?? [];
+    return quote !== undefined && variables[name]?.startsWith(quote);
   });
-  return cut < 0 ? undefined : cut + 1;
+}
+
+/** The index of the first line of which a `#` without a blank before it cut off the rest of the value, or -1. */
+function cutLine(lines: readonly string[], variables: Variables): number {
+  return lines.findIndex((line) => {
+    const [beginning = '', name = ''] = ASSIGNMENT.exec(line) ?? [];
+    const [kept = '', rest] = line.slice(beginning.length).split('#', 2);
+    return rest !== undefined && /\S$/.test(beginning + kept) && variables[name] === kept.trimStart();
+  });
+}
+
+/** The index of the first line that is no comment and sets no variable, or -1. */
+function misreadLine(lines: readonly string[], variables: Variables): number {
+  const values = Object.values(variables).filter((value) => value.includes('\n'));
+  const isPartOfValue = (line: string) => values.some((value) => value.includes(line.replace(/["'`].*/, '')));
+  return lines.findIndex((line) => !/^\s*(?:#|$)/.test(line) && !ASSIGNMENT.test(line) && !isPartOfValue(line));
 }

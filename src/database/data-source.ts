@@ -62,8 +62,8 @@ const FIRST_QUERY: QueryConfig & { query_timeout: number } = {
   query_timeout: FIRST_ANSWER_TIMEOUT_MS,
 };
 const NO_FIRST_ANSWER =
-  `a connection got no answer within ${FIRST_ANSWER_TIMEOUT_MS / 1000} s. A command takes two at a time, a service up to DATABASE_POOL_SIZE: ` +
-  'let the pooler hold more (PgBouncer: default_pool_size), or connect to PostgreSQL directly';
+  `a connection got no answer within ${FIRST_ANSWER_TIMEOUT_MS / 1000} s. ` +
+  'A command takes two at a time, a service up to DATABASE_POOL_SIZE: let the pooler hold more (PgBouncer: default_pool_size), or connect to PostgreSQL directly';
 
 async function begin(client: Client): Promise<void> {
   try {

@@ -10,7 +10,7 @@ export function standardOutput(): number {
   // Of a pipe or a socket, Node makes it so.
   if (!isTTY) return fd;
   try {
-    // Ctrl-S in a terminal would stop the whole service. Opened anew, as its other programs share the descriptor's flags.
+    // Node makes a terminal's blocking: after Ctrl-S, the first line would stop the service. Opened anew, as others share its flags.
     return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NOCTTY | constants.O_NONBLOCK);
   } catch {
     // Not Linux, or the terminal belongs to another account.

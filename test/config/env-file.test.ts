@@ -77,6 +77,7 @@ describe('a quote in .env that is closed by one of another line', () => {
     ["# a comment\nHOST='127.0.0.1\nSECRETS_KEY=AAAA\nMOTTO='\n", 2],
     ['PORT=1\nexport LOG_LEVEL="info\n  export SECRETS_KEY = AAAA\nHOST=" # none\n', 2],
     ['CORS_ORIGINS=`https://a.example\nPORT=3000\n`\n', 1],
+    ['PORT=1\nCORS_ORIGINS: "https://a.example\nSECRETS_KEY=AAAA\n"\n', 2],
   ])('is named by the number of its line, and nothing is shown: %j', (text, line) => {
     const attempt = () => read(text);
     expect(attempt).toThrow(`line ${line} has a quote that is not closed`);
