@@ -12,9 +12,10 @@ const FORM = 'must have the form postgres://user:password@host:5432/database';
 export function plainUrl(text: string): string {
   const url = withHost(text);
   // A mode does not count on a Unix socket (PostgreSQL, "Database Connection Control Functions", sslmode); for pg it would.
-  if (/^postgres(?:ql)?:\/\/(?:[^/?@]*@)?%2F|[?&]host=(?:\/|%2F)/i.test(url)) {
+  if (isSocket(url)) {
     if (/[?&]sslmode=/.test(url)) return url.replace(/([?&]sslmode=)[^&]*/g, '$1disable');
-    return pgSslMode() === '' ? url : `${url}${url.includes('?') ? '&' : '?'}sslmode=disable`;
+    const isOpen = pgSslMode() === '' && !/[?&]ssl=/.test(url);
+    return isOpen ? url : `${url}${url.includes('?') ? '&' : '?'}sslmode=disable`;
   }
   if (/[?&]uselibpqcompat=true(?=&|$)/.test(url)) return url;
   return url.replace(/([?&]sslmode=)(?:prefer|require|verify-ca)(?=&|$)/g, '$1verify-full');
@@ -44,6 +45,12 @@ export function parseDatabaseUrl(text: string): void {
   if (isOpen && !isMode(pgSslMode())) throw new Error(`PGSSLMODE must be one of ${TLS_MODES.join(', ')}`);
 }
 
+/** Named by the host of the URL, or by its parameter, or by PGHOST where it has neither. */
+function isSocket(url: string): boolean {
+  if (/^postgres(?:ql)?:\/\/(?:[^/?]*@)?%2F|[?&]host=(?:\/|%2F)/i.test(url)) return true;
+  return /^postgres(?:ql)?:\/\/\/(?!.*[?&]host=)/.test(url) && process.env.PGHOST?.startsWith('/') === true;
+}
+
 function pgSslMode(): string {
   return process.env.PGSSLMODE ?? '';
 }
@@ -52,5 +59,5 @@ function pgSslMode(): string {
 function withHost(text: string): string {
   const { PGHOST = '' } = process.env;
   const host = PGHOST === '' ? 'localhost' : encodeURIComponent(PGHOST);
-  return text.trim().replace(/^(postgres(?:ql)?:\/\/[^/?@]*@)(?=\/)/, (user) => user + host);
+  return text.trim().replace(/^(postgres(?:ql)?:\/\/[^/?]*@)(?=\/)/, (user) => user + host);
 }

@@ -161,6 +161,7 @@ describe('the settings', () => {
     ['postgres://im:pw@/im?host=/var/run/postgresql', 'postgres://im:pw@localhost/im?host=/var/run/postgresql'],
     ['postgres://im:pw@%2Fvar%2Frun%2Fpostgresql/im', 'postgres://im:pw@%2Fvar%2Frun%2Fpostgresql/im'],
     ['postgresql:///im?host=/tmp&user=im', 'postgresql:///im?host=/tmp&user=im'],
+    ['postgres://im:p@w@/im?host=/tmp', 'postgres://im:p@w@localhost/im?host=/tmp'],
   ])('take the URL of a Unix socket: %s', (url, taken) => {
     vi.stubEnv('PGHOST', '');
     expect(readSettings({ DATABASE_URL: url, SECRETS_KEY: KEY }).databaseUrl).toBe(taken);
@@ -186,7 +187,11 @@ describe('the settings', () => {
     ['postgres://im@/im?host=/tmp&sslmode=require', '', 'postgres://im@localhost/im?host=/tmp&sslmode=disable'],
     ['postgres://im@/im?host=%2Ftmp', 'require', 'postgres://im@localhost/im?host=%2Ftmp&sslmode=disable'],
     ['postgres://im@%2Ftmp/im', 'verify-full', 'postgres://im@%2Ftmp/im?sslmode=disable'],
+    ['postgres://im:p@w@%2Ftmp/im', 'verify-full', 'postgres://im:p@w@%2Ftmp/im?sslmode=disable'],
+    ['postgres://im@/im?host=/tmp&ssl=true', '', 'postgres://im@localhost/im?host=/tmp&ssl=true&sslmode=disable'],
     ['postgres://im@db/im', 'verify-full', 'postgres://im@db/im'],
+    ['postgres://im@db/im?ssl=true', '', 'postgres://im@db/im?ssl=true'],
+    ['postgres:///im?host=db', 'verify-full', 'postgres:///im?host=db'],
   ])('take no mode of TLS on a Unix socket, as psql does: %s, PGSSLMODE=%s', (url, mode, taken) => {
     vi.stubEnv('PGHOST', '');
     vi.stubEnv('PGSSLMODE', mode);
@@ -236,6 +241,9 @@ describe('the settings', () => {
     vi.stubEnv('PGHOST', '/run/postgresql');
     const { databaseUrl } = readSettings({ DATABASE_URL: 'postgres://im:pw@/im', SECRETS_KEY: KEY });
     expect(databaseUrl).toBe('postgres://im:pw@%2Frun%2Fpostgresql/im');
+    vi.stubEnv('PGSSLMODE', 'require');
+    const { databaseUrl: withoutUser } = readSettings({ DATABASE_URL: 'postgres:///im?user=im', SECRETS_KEY: KEY });
+    expect(withoutUser, 'a socket, where no mode of TLS counts').toBe('postgres:///im?user=im&sslmode=disable');
   });
 
   it('take the addresses and networks of proxies', () => {
