@@ -12,8 +12,8 @@ export const READ_TABLES =
  * Checks the table of applied migrations, which TypeORM takes for missing where the role may not read it.
  *
  * @param toMake whether it is made where it is missing.
- * @throws {Error} when the role may not read or make it, when it is in another schema than the first, or when another application's
- *   tables are there.
+ * @throws {Error} when the role may not read or make it, when it is in another schema than the first, or when tables or
+ *   types of another application have the names of ours.
  */
 export async function requireAccess(dataSource: DataSource, toMake = false): Promise<void> {
   const [row] = await dataSource.query<
@@ -32,9 +32,10 @@ export async function requireAccess(dataSource: DataSource, toMake = false): Pro
         HAVING NOT coalesce(bool_or(relnamespace::regnamespace::text = quote_ident(current_schema())), false)) AS other,
       has_table_privilege(to_regclass('${MIGRATIONS_TABLE}'), 'SELECT') AS readable,
       has_schema_privilege(current_schema(), 'CREATE') AS makes,
-      (SELECT string_agg(relname, ', ' ORDER BY relname) FROM pg_class
-        WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relkind IN ('r', 'p', 'v', 'm', 'f')
-          AND relname IN ('${READ_TABLES.join("', '")}')
+      (SELECT string_agg(DISTINCT name, ', ') FROM (
+          SELECT relname AS name, relnamespace AS namespace FROM pg_class UNION ALL SELECT typname, typnamespace FROM pg_type
+        ) AS named
+        WHERE namespace = to_regnamespace(quote_ident(current_schema())) AND name IN ('${READ_TABLES.join("', '")}')
           AND to_regclass('${MIGRATIONS_TABLE}') IS NULL) AS foreign`);
   const { role = '', schema = null, other = null, readable = null, makes = false, foreign = null } = row ?? {};
   // Migrations work in the first schema of the search_path: there they would make a second, empty set of tables.

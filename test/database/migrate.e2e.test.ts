@@ -121,12 +121,14 @@ it('a table that is gone although all migrations are applied stops the start, wh
   await database.drop();
 });
 
-it('where another application has a table of the same name, nothing is made', async () => {
+it('where another application has a table, a type or a sequence of the same name, nothing is made', async () => {
   const { migrate } = await built<typeof import('../../src/database/migrate.js')>('src/database/migrate.js');
   const database = await makeDatabase('empty');
   await database.query('CREATE TABLE conversations (id integer)');
+  await database.query(`CREATE TYPE apps AS ENUM ('web')`);
+  await database.query('CREATE SEQUENCE client_bans');
   await expect(migrate(database.url, inject('registrations'))).rejects.toThrow(
-    'the schema "public" has conversations, not of this service; use another database or schema',
+    'the schema "public" has apps, client_bans, conversations, not of this service; use another database or schema',
   );
   const tables = await database.query(`SELECT tablename FROM pg_tables WHERE schemaname = 'public'`);
   expect(tables).toEqual([{ tablename: 'conversations' }]);
