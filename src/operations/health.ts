@@ -17,6 +17,7 @@ const MAX_AGE = 1_000;
 /** Milliseconds for all that is asked; probes give up after a second by default (Kubernetes). */
 const LIMIT = 900;
 const PAGE = 1_000;
+const UNREADABLE = 'The service may not read all of its tables.';
 
 /** How many migrations are applied, of those whose names are the lines of $1; and the tables that the role may not read. */
 const APPLIED: Statement = {
@@ -101,7 +102,7 @@ export class Health implements OnApplicationBootstrap {
     if (lacking > 0) return { reason: `The database lacks ${lacking} migration(s) of this build.` };
     const unreadable = row?.unreadable ?? null;
     if (unreadable !== null) {
-      return { reason: 'The service may not read all of its tables.', cause: `its role needs SELECT on ${unreadable}` };
+      return { reason: UNREADABLE, cause: `its role needs SELECT on ${unreadable}` };
     }
     return (await this.anyKeyOpens()) ? undefined : { reason: "SECRETS_KEY decrypts no app's master key." };
   }
@@ -158,6 +159,9 @@ function faultOf(error: unknown): Fault {
   }
   if (chain.some((one) => one instanceof HiddenRowsError)) {
     return { reason: 'Row-level security hides rows from the service.', cause };
+  }
+  if (chain.some((one) => (one as { code?: string }).code === '42501')) {
+    return { reason: UNREADABLE, cause };
   }
   if (chain.some((one) => one instanceof DeadlineError)) {
     return { reason: 'PostgreSQL does not answer in time.', cause };

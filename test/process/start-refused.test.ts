@@ -119,15 +119,20 @@ it('a role that may not see which migrations are applied, or not every row, is t
     await database.query(`ALTER TABLE ${table} DISABLE ROW LEVEL SECURITY`);
     await vi.waitUntil(async () => (await login()) === 403 && (await ready()) === 200, { timeout: 10_000 });
   }
-  await database.query(`REVOKE SELECT ON client_cutoffs FROM ${role}`);
-  await vi.waitUntil(async () => (await ready()) === 503, { timeout: 10_000 });
-  expect(await login()).toBe(503);
-  await database.query(`GRANT SELECT ON client_cutoffs TO ${role}`);
-  await vi.waitUntil(async () => (await ready()) === 200, { timeout: 10_000 });
+  for (const [table, status] of [
+    ['client_cutoffs', 503],
+    ['im_signature_migrations', 403],
+  ] as const) {
+    await database.query(`REVOKE SELECT ON ${table} FROM ${role}`);
+    await vi.waitUntil(async () => (await ready()) === 503, { timeout: 10_000 });
+    expect(await login()).toBe(status);
+    await database.query(`GRANT SELECT ON ${table} TO ${role}`);
+    await vi.waitUntil(async () => (await ready()) === 200, { timeout: 10_000 });
+  }
   await stop(service);
-  expect(service.output()).toContain(
-    'The service may not read all of its tables. cause=its role needs SELECT on client_cutoffs',
-  );
+  const unreadable = 'The service may not read all of its tables. cause=';
+  expect(service.output()).toContain(`${unreadable}its role needs SELECT on client_cutoffs`);
+  expect(service.output()).toContain(`${unreadable}permission denied for table im_signature_migrations`);
   expect(service.output()).toContain('row-level security hides rows from the service: give its role BYPASSRLS');
   await database.query(`DELETE FROM client_bans; DELETE FROM apps`);
   await database.query(`DROP OWNED BY ${role}`);
