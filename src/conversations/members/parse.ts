@@ -22,10 +22,13 @@ const REQUIRED: readonly string[] = ['conversation_id', 'client_id'];
 const FIELDS: readonly string[] = [...REQUIRED, 'role'];
 /** Characters of a wrong column's name that an error shows. */
 const MAX_NAME_SHOWN = 64;
-/** What spreadsheets write instead of commas. */
-const SEPARATORS = [
-  [';', '";"'],
-  ['\t', 'tabs'],
+/** What spreadsheets write that is not read, by what the first line then has. */
+const GUESSES = [
+  [/\0/, 'it seems to be UTF-16, not UTF-8'],
+  [/\r/, 'its lines seem to end with CR, not with LF'],
+  [/^"?sep=/i, 'this line is for a spreadsheet; remove it'],
+  [/(conversation_id|client_id|role)"?;/, 'it seems to be separated by ";", not by commas'],
+  [/(conversation_id|client_id|role)"?\t/, 'it seems to be separated by tabs, not by commas'],
 ] as const;
 const ROLES: ReadonlySet<unknown> = new Set<Role>(['owner', 'manager', 'member']);
 
@@ -67,19 +70,17 @@ function csvParser(line: Line | undefined): ParseLines {
 /** @param names the columns; empty where they cannot be told apart. */
 function faultOfHeader(line: Line | undefined, names: readonly string[]): string | undefined {
   if (line === undefined) return 'the file is empty';
-  if (line.fault !== undefined) return `the first line ${line.fault}`;
   const text = line.bytes.toString();
+  const [, guess] = GUESSES.find(([sign]) => sign.test(text)) ?? [];
+  const cause = guess === undefined ? '' : `: ${guess}`;
+  if (line.fault !== undefined) return `the first line ${line.fault}${cause}`;
   const missing = REQUIRED.find((name) => !names.includes(name));
   const unknown = names.length === 0 ? text : names.find((name) => !FIELDS.includes(name));
   if (unknown !== undefined) {
-    const isSeparatedBy = (separator: string) =>
-      text.split(separator).filter((name) => FIELDS.includes(name.replaceAll('"', ''))).length > 1;
-    const [, separator] = SEPARATORS.find(([character]) => isSeparatedBy(character)) ?? [];
     const found = `the header has the column ${JSON.stringify(unknown.slice(0, MAX_NAME_SHOWN))}`;
-    const guess = separator === undefined ? '' : `: it seems to be separated by ${separator}, not by commas`;
-    return missing === undefined ? `${found}, which is unknown` : `${found} where ${missing} is expected${guess}`;
+    return missing === undefined ? `${found}, which is unknown` : `${found} where ${missing} is expected${cause}`;
   }
-  if (missing !== undefined) return `the header has no column ${missing}`;
+  if (missing !== undefined) return `the header has no column ${missing}${cause}`;
   const repeated = names.find((name, i) => names.indexOf(name) !== i);
   return repeated === undefined ? undefined : `the header has two columns ${repeated}`;
 }

@@ -90,6 +90,12 @@ describe('a file of memberships', () => {
       /"conversation_id;client_id" where .+: it seems to be separated by ";", not by commas;/,
     ],
     ['"client_id"\t"conversation_id"\n', /: it seems to be separated by tabs, not by commas;/],
+    ['sep=,\nconversation_id,client_id\n', /"sep=" where .+: this line is for a spreadsheet; remove it;/],
+    ['sep=;\nconversation_id;client_id\n', /"sep=;" where .+: this line is for a spreadsheet; remove it;/],
+    ['conversation_id,client_id\rc1,alice\r', /: its lines seem to end with CR, not with LF;/],
+    [`conversation_id,client_id\r${'c1,alice\r'.repeat(5000)}`, /^the first line has .+ CR, not with LF;/],
+    [`conversation_id,client_id\n`.replace(/./gs, '$&\0'), /: it seems to be UTF-16, not UTF-8;/],
+    [`conversation_id,client_id\n`.replace(/./gs, '\0$&'), /: it seems to be UTF-16, not UTF-8;/],
     [`${'x'.repeat(100)},client_id\n`, /^the header has the column "x{64}" where/],
   ])('that begins with %j is refused with its fault', async (file, fault) => {
     await expect(parse(file, 1000)).rejects.toThrow(fault);
