@@ -159,6 +159,8 @@ describe('a shared secret that is bytes', () => {
   const bytes = Buffer.from('f8a1'.repeat(16), 'hex');
   const jwt = (id: string, ...more: string[]) =>
     register(id, '--identity', 'jwt', '--algorithms', 'HS256', '--hmac-secret', ...more);
+  const token = () =>
+    new SignJWT({ sub: 'alice' }).setProtectedHeader({ alg: 'HS256' }).setExpirationTime('1h').sign(bytes);
 
   it.each([
     ['base64', bytes.toString('base64')],
@@ -168,11 +170,17 @@ describe('a shared secret that is bytes', () => {
     const id = `bytes-${randomBytes(4).toString('hex')}`;
     await admin.does(jwt(id, '--hmac-secret-encoding', encoding), { input: `${MASTER_KEY}\n${text}\n` });
     await apply();
-    const token = await new SignJWT({ sub: 'alice' })
-      .setProtectedHeader({ alg: 'HS256' })
-      .setExpirationTime('1h')
-      .sign(bytes);
-    expect(await admin.does(['identity', 'check', '--app-id', id], { input: token })).toContain('is client "alice"');
+    expect(await admin.does(['identity', 'check', '--app-id', id], { input: await token() })).toContain(
+      'is client "alice"',
+    );
+  });
+
+  it('and was registered as text is what the check of a token asks about', async () => {
+    await admin.does(jwt('bytes-as-text'), { input: `${MASTER_KEY}\n${bytes.toString('base64')}\n` });
+    await apply();
+    expect(await admin.fails(['identity', 'check', '--app-id', 'bytes-as-text'], { input: await token() })).toMatch(
+      /failed; set the secret of the issuer, with --hmac-secret-encoding where it is bytes as base64$/,
+    );
   });
 
   it.each([

@@ -80,13 +80,17 @@ async function check(io: Io, { appId }: ForApp): Promise<void> {
 }
 
 async function verify(verifier: TokenVerifier, settings: AppIdentity, token: string): Promise<VerifiedToken> {
+  const { errors } = await import('jose');
   const { TokenError } = await import('../../identity/verify-token.js');
   try {
     return await verifier.verify(settings, token);
   } catch (error) {
     if (!(error instanceof TokenError)) throw error;
-    throw new Error(`${error.message}; "im-signature app show" shows what the app's tokens must have`, {
-      cause: error,
-    });
+    const isOfOtherSecret =
+      settings.sealedHmacSecret !== null && error.cause instanceof errors.JWSSignatureVerificationFailed;
+    const remedy = isOfOtherSecret
+      ? 'set the secret of the issuer, with --hmac-secret-encoding where it is bytes as base64'
+      : '"im-signature app show" shows what the app\'s tokens must have';
+    throw new Error(`${error.message}; ${remedy}`, { cause: error });
   }
 }
