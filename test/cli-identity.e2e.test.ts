@@ -159,8 +159,8 @@ describe('a shared secret that is bytes', () => {
   const bytes = Buffer.from('f8a1'.repeat(16), 'hex');
   const jwt = (id: string, ...more: string[]) =>
     register(id, '--identity', 'jwt', '--algorithms', 'HS256', '--hmac-secret', ...more);
-  const token = () =>
-    new SignJWT({ sub: 'alice' }).setProtectedHeader({ alg: 'HS256' }).setExpirationTime('1h').sign(bytes);
+  const token = (secret = bytes) =>
+    new SignJWT({ sub: 'alice' }).setProtectedHeader({ alg: 'HS256' }).setExpirationTime('1h').sign(secret);
 
   it.each([
     ['base64', bytes.toString('base64')],
@@ -175,6 +175,17 @@ describe('a shared secret that is bytes', () => {
     );
   });
 
+  it('may be a text that an issuer decodes as base64, whatever its last character is', async () => {
+    const text = 'MySuperSecretKeyForJwtTokensThatIsLongEnough123456';
+    await admin.does(jwt('typed', '--hmac-secret-encoding', 'base64'), { input: `${MASTER_KEY}\n${text}\n` });
+    await apply();
+    // As java.util.Base64 decodes it.
+    const decoded = Buffer.from('3324aea5ead279cadeb4a7b2168ac9c2d4e891e9ec4e16ad22c2e89e0127a2e821d76df8e7', 'hex');
+    expect(await admin.does(['identity', 'check', '--app-id', 'typed'], { input: await token(decoded) })).toContain(
+      'is client "alice"',
+    );
+  });
+
   it('and was registered as text is what the check of a token asks about', async () => {
     await admin.does(jwt('bytes-as-text'), { input: `${MASTER_KEY}\n${bytes.toString('base64')}\n` });
     await apply();
@@ -185,6 +196,8 @@ describe('a shared secret that is bytes', () => {
 
   it.each([
     ['base64', 'not base64!', /the HMAC secret is not base64$/],
+    ['base64', `${bytes.toString('base64url')}A`, /the HMAC secret is not base64$/],
+    ['base64', 'A'.repeat(45), /the HMAC secret is not base64$/],
     ['base64url', bytes.toString('base64'), /the HMAC secret is not base64url$/],
     ['base64', Buffer.alloc(31, 1).toString('base64'), /has 31 bytes; HS256 takes 32 or more$/],
   ])('is refused as %s when it is %s', async (encoding, text, line) => {
