@@ -78,7 +78,9 @@ function faultOfHeader(line: Line | undefined, names: readonly string[]): string
   const unknown = names.length === 0 ? text : names.find((name) => !FIELDS.includes(name));
   if (unknown !== undefined) {
     const found = `the header has the column ${JSON.stringify(unknown.slice(0, MAX_NAME_SHOWN))}`;
-    return missing === undefined ? `${found}, which is unknown` : `${found} where ${missing} is expected${cause}`;
+    return missing === undefined
+      ? `${found}, which is unknown${cause}`
+      : `${found} where ${missing} is expected${cause}`;
   }
   if (missing !== undefined) return `the header has no column ${missing}${cause}`;
   const repeated = names.find((name, i) => names.indexOf(name) !== i);
