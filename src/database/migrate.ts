@@ -180,33 +180,28 @@ export async function pendingMigrations(url: string, folder: string): Promise<st
  * bans that row-level security hides would not count.
  */
 export async function requireMigrated(url: string, folder: string): Promise<void> {
-  const [access] = await withMigrations(url, folder, (dataSource) =>
-    dataSource.query<Record<'role' | 'unusable' | 'unreadable' | 'filtered' | 'missing', string | null>[]>(ACCESS, [
+  const [seen] = await withMigrations(url, folder, (dataSource) =>
+    dataSource.query<Record<'role' | 'unreadable' | 'filtered' | 'missing', string | null>[]>(VISIBILITY, [
       [MIGRATIONS_TABLE, ...READ_TABLES],
     ]),
   );
-  const role = `the role "${access?.role ?? ''}"`;
-  // Before what is pending: TypeORM does not find a table that the role may not use.
-  if (access?.unusable) throw new Error(`${role} needs USAGE on the schema "${access.unusable}"`);
-  if (access?.unreadable) throw new Error(`${role} needs SELECT on ${access.unreadable}`);
-  if (access?.filtered) {
-    throw new Error(`row-level security hides rows of ${access.filtered} from ${role}: give it BYPASSRLS`);
+  const role = `the role "${seen?.role ?? ''}"`;
+  if (seen?.unreadable) throw new Error(`${role} needs SELECT on ${seen.unreadable}`);
+  if (seen?.filtered) {
+    throw new Error(`row-level security hides rows of ${seen.filtered} from ${role}: give it BYPASSRLS`);
   }
   const [first, ...others] = await pendingMigrations(url, folder);
   if (first !== undefined) {
     throw new Error(`the database lacks ${others.length + 1} migration(s), first ${first}: run "im-signature migrate"`);
   }
-  if (access?.missing) {
-    throw new Error(`all migrations are applied, but there is no ${access.missing}: restore a backup`);
+  if (seen?.missing) {
+    throw new Error(`all migrations are applied, but there is no ${seen.missing}: restore a backup`);
   }
 }
 
-/** What keeps the role from the tables; `unusable` is a schema that has them, and that it may not use. */
-const ACCESS = `
+/** What the role does not see of the tables. */
+const VISIBILITY = `
   SELECT current_user AS role,
-    (SELECT min(relnamespace::regnamespace::text) FROM pg_class
-      WHERE relname = '${MIGRATIONS_TABLE}' AND to_regclass('${MIGRATIONS_TABLE}') IS NULL
-        AND NOT has_schema_privilege(relnamespace, 'USAGE')) AS unusable,
     string_agg(name, ', ') FILTER (WHERE NOT has_table_privilege(to_regclass(name), 'SELECT')) AS unreadable,
     string_agg(name, ', ') FILTER (WHERE row_security_active(to_regclass(name))) AS filtered,
     string_agg(name, ', ') FILTER (WHERE to_regclass(name) IS NULL) AS missing

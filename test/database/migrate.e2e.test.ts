@@ -82,7 +82,7 @@ it('a role that does not see the schema, or not every row, is told so, and not t
   );
   await database.query(`ALTER ROLE ${role} SET search_path = im`);
   await database.query(`REVOKE USAGE ON SCHEMA im FROM ${role}, PUBLIC`);
-  await expect(check()).rejects.toThrow(`the role "${role}" needs USAGE on the schema "im"`);
+  await expect(check()).rejects.toThrow(`the role "${role}" needs USAGE on the schema im`);
 
   await database.query(`DROP OWNED BY ${role}`);
   await database.query(`DROP ROLE ${role}`);
@@ -108,6 +108,44 @@ it('beside the tables in public, a schema of the name of the role gets no second
 
   await database.query(`DROP OWNED BY ${role}`);
   await database.query(`DROP ROLE ${role}`);
+  await database.drop();
+});
+
+it('a role without USAGE on the schema of the tables gets no second set of them in public, nor the state of none', async () => {
+  const { lastMigration, migrate, migrationStatus } =
+    await built<typeof import('../../src/database/migrate.js')>('src/database/migrate.js');
+  const database = await makeDatabase('migrated');
+  const role = `runner_${randomUUID().replaceAll('-', '')}`;
+  const url = Object.assign(new URL(database.url), { username: role, password: 'pw' }).href;
+  await database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'pw'`);
+  await database.query('ALTER SCHEMA public RENAME TO im');
+  await database.query('REVOKE USAGE ON SCHEMA im FROM PUBLIC');
+  await database.query(`CREATE SCHEMA public AUTHORIZATION ${role}`);
+  for (const path of ['"$user", public', 'im, public']) {
+    await database.query(`ALTER ROLE ${role} SET search_path = ${path}`);
+    for (const command of [lastMigration, migrate, migrationStatus]) {
+      await expect(command(url, inject('registrations'))).rejects.toThrow(
+        `the role "${role}" needs USAGE on the schema im`,
+      );
+    }
+  }
+  await database.query(`DROP OWNED BY ${role}`);
+  await database.query(`DROP ROLE ${role}`);
+  await database.drop();
+});
+
+it('beside another instance, one gets its own tables where its search_path names only its own schema', async () => {
+  const { migrate, requireMigrated } =
+    await built<typeof import('../../src/database/migrate.js')>('src/database/migrate.js');
+  const database = await makeDatabase('migrated');
+  await database.query('CREATE SCHEMA staging');
+  const staging = Object.assign(new URL(database.url), { search: '?options=-c%20search_path%3Dstaging' }).href;
+  await expect(requireMigrated(staging, inject('registrations'))).rejects.toThrow(
+    /the tables are in the schema public, which .+; or run "im-signature migrate" for tables of its own in "staging"$/,
+  );
+  expect(await migrate(staging, inject('registrations'))).toContain('CreateApps1795392000000');
+  await expect(requireMigrated(staging, inject('registrations'))).resolves.toBeUndefined();
+  expect(await migrate(database.url, inject('registrations'))).toEqual([]);
   await database.drop();
 });
 
