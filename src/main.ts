@@ -1,3 +1,4 @@
+import { END_SIGNALS } from './config/end-signals.js';
 import { loadSettings } from './config/settings.js';
 import { DatabaseServer } from './database/database-server.js';
 import { startErrorLines } from './operations/start-error.js';
@@ -6,14 +7,14 @@ import { startErrorLines } from './operations/start-error.js';
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 const interruption = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interruptStart);
+for (const signal of END_SIGNALS) process.once(signal, interruptStart);
 
 try {
   const settings = loadSettings();
   // A mistake in the settings is told before the rest is loaded, which takes most of the start.
   const { startService } = await import('./service.js');
   await startService(settings, () => {
-    for (const signal of ['SIGINT', 'SIGTERM']) process.off(signal, interruptStart);
+    for (const signal of END_SIGNALS) process.off(signal, interruptStart);
   });
 } catch (error) {
   // What the start waited for has been taken away from it; the process ends when all is let go.

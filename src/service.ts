@@ -5,6 +5,7 @@ import { DataSource } from 'typeorm';
 import { AppModule } from './app.module.js';
 import { AppRegistry, SEALING_KEYS } from './apps/app-registry.js';
 import { BUILD } from './config/build.js';
+import { END_SIGNALS } from './config/end-signals.js';
 import type { SealingKeys } from './config/secrets-key.js';
 import type { Settings } from './config/settings.js';
 import { clockDifference } from './database/data-source.js';
@@ -105,7 +106,7 @@ function named(names: readonly string[]): string {
 /** The first signal drains the service; a second one ends it at once. */
 function endOnSignals(app: NestFastifyApplication, settings: Settings, logger: ServiceLogger): void {
   let first: { signal: string; at: number } | undefined;
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  for (const signal of END_SIGNALS) {
     process.on(signal, () => {
       if (first === undefined) {
         first = { signal, at: performance.now() };

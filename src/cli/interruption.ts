@@ -1,7 +1,6 @@
 import type { Client } from 'pg';
 import type { DataSource } from 'typeorm';
-
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+import { END_SIGNALS } from '../config/end-signals.js';
 
 /** Aborts the work on Ctrl-C, SIGTERM and the loss of the terminal; the same signal once more ends the process. */
 export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
@@ -9,11 +8,11 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
   const abort = (): void => {
     controller.abort();
   };
-  for (const signal of SIGNALS) process.once(signal, abort);
+  for (const signal of END_SIGNALS) process.once(signal, abort);
   try {
     return await work(controller.signal);
   } finally {
-    for (const signal of SIGNALS) process.off(signal, abort);
+    for (const signal of END_SIGNALS) process.off(signal, abort);
   }
 }
 

@@ -138,6 +138,7 @@ describe('a second signal ends it at once', () => {
   it.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],
+    ['SIGHUP', 129],
   ] as const)('%s, with exit code %i', async (signal, code) => {
     const service = await start({ SHUTDOWN_DELAY_MS: '600000' });
     service.process.kill(signal === 'SIGINT' ? 'SIGTERM' : 'SIGINT');
@@ -156,6 +157,14 @@ describe('a second signal ends it at once', () => {
     expect(await service.ends()).toBe(130);
     clearInterval(again);
   });
+});
+
+it('the loss of its terminal ends it as SIGTERM does', async () => {
+  const service = await start({ SHUTDOWN_DELAY_MS: '100' });
+  service.process.kill('SIGHUP');
+  await service.prints(/SIGHUP: accepts requests for 100 ms more/);
+  expect((await ask(service.url + LOGIN)).status).toBe(200);
+  expect(await service.ends()).toBe(0);
 });
 
 it('the start and the end say what ran: version, commit and Node', async () => {

@@ -191,7 +191,7 @@ describe('on the data of an earlier start', () => {
     expect(service.stderr()).toBe('');
   });
 
-  it.each(['SIGINT', 'SIGTERM'] as const)('%s during the start ends it without a word', async (signal) => {
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s during the start ends it without a word', async (signal) => {
     const service = start({});
     await vi.waitUntil(async () => (await processesOn(folder())).some((command) => command.includes('-D')), EVENTUALLY);
     service.process.kill(signal);
