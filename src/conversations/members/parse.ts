@@ -24,7 +24,7 @@ const FIELDS: readonly string[] = [...REQUIRED, 'role'];
 const MAX_NAME_SHOWN = 64;
 /** What spreadsheets write that is not read, by what the first line then has. */
 const GUESSES = [
-  [/\0/, 'it seems to be UTF-16, not UTF-8'],
+  [/([a-z_]\0){2}|(\0[a-z_]){2}/i, 'it seems to be UTF-16, not UTF-8'],
   [/\r/, 'its lines seem to end with CR, not with LF'],
   [/^"?sep=/i, 'this line is for a spreadsheet; remove it'],
   [/(conversation_id|client_id|role)"?;/, 'it seems to be separated by ";", not by commas'],

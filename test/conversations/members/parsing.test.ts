@@ -94,11 +94,11 @@ describe('a file of memberships', () => {
     ['sep=;\nconversation_id;client_id\n', /"sep=;" where .+: this line is for a spreadsheet; remove it;/],
     ['conversation_id,client_id\rc1,alice\r', /: its lines seem to end with CR, not with LF;/],
     ['conversation_id,client_id,role\rc1,alice,owner\r', /: its lines seem to end with CR, not with LF;/],
-    ['conversation_id,client_id,role\0', /: it seems to be UTF-16/],
     ['conversation_id,client_id;role\n', /: it seems to be separated by ";", not by commas;/],
     ['conversation_id,client_id,role;;\n', /: it seems to be separated by ";", not by commas;/],
     [`conversation_id,client_id\r${'c1,alice\r'.repeat(5000)}`, /^the first line has .+ CR, not with LF;/],
     [`conversation_id,client_id\n`.replace(/./gs, '$&\0'), /: it seems to be UTF-16, not UTF-8;/],
+    ['PK\u0003\u0004\0\0\0[Content_Types].xml', /Types\].xml" where conversation_id is expected;/],
     [`conversation_id,client_id\n`.replace(/./gs, '\0$&'), /: it seems to be UTF-16, not UTF-8;/],
     [`${'x'.repeat(100)},client_id\n`, /^the header has the column "x{64}" where/],
   ])('that begins with %j is refused with its fault', async (file, fault) => {
