@@ -36,10 +36,10 @@ export async function fetchKeySet(uri: string, etag?: string): Promise<TaggedKey
     return { keys, etag: response.headers.get('etag') ?? undefined };
   } catch (error) {
     if (signal.aborted) throw new Error(`no answer within ${TIMEOUT_MS / 1000} s`, { cause: error });
-    // The reason of fetch's "fetch failed" is its cause, which has only a code where a host has several addresses.
-    const cause = (error as Error).cause as NodeJS.ErrnoException | undefined;
-    const reason = cause?.message === '' ? cause.code : cause?.message;
-    throw new Error(reason ?? (error as Error).message, { cause: error });
+    // The reason of fetch's "fetch failed" is the last cause, which has only a code where a host has several addresses.
+    let reason = error as NodeJS.ErrnoException;
+    while (reason.cause instanceof Error) reason = reason.cause;
+    throw new Error(reason.message === '' ? reason.code : reason.message, { cause: error });
   }
 }
 

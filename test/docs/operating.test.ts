@@ -38,13 +38,15 @@ describe('an operator finds every setting', () => {
     expect([...variables()].filter((variable) => !rows.has(variable))).toEqual([]);
   });
 
-  it('and compose hands them on, but those that it decides itself', () => {
+  it('and compose hands them on, and those of an outgoing proxy, but those that it decides itself', () => {
     const { 'x-service': service } = parse(read('docker-compose.yml'), { merge: true }) as {
       'x-service': { environment: Record<string, string | null> };
     };
     const decided = ['HOST', 'PORT', 'DATABASE_URL_FILE', 'DATA_DIR', 'SECRETS_KEY_FILE', 'MIGRATIONS_DIR', 'NODE_ENV'];
     expect(Object.keys(service.environment).toSorted()).toEqual(
-      [...variables()].filter((variable) => !decided.includes(variable)).toSorted(),
+      [...variables(), 'NODE_USE_ENV_PROXY', 'HTTPS_PROXY', 'NO_PROXY']
+        .filter((variable) => !decided.includes(variable))
+        .toSorted(),
     );
   });
 });

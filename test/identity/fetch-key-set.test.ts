@@ -1,5 +1,13 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { fetchKeySet, isKeySetUri, parseKeySet } from '../../src/identity/fetch-key-set.js';
+import { DIST } from '../support/built.js';
 import {
   answers,
   type Issuer,
@@ -145,6 +153,21 @@ describe('fetching the keys', () => {
     await stranger.die();
     await expect(fetchKeySet(stranger.url)).rejects.toThrow('ECONNREFUSED');
   });
+
+  const hasProxies = process.allowedNodeEnvironmentFlags.has('--use-env-proxy');
+  it.skipIf(!hasProxies)(
+    'reports what a proxy refuses (runs on Node 22.21 and later, which knows proxies)',
+    async () => {
+      const proxy = createServer().on('connect', (_request, socket) => socket.end('HTTP/1.1 403 Forbidden\r\n\r\n'));
+      await once(proxy.listen(0, '127.0.0.1'), 'listening');
+      const { port } = proxy.address() as AddressInfo;
+      const script = `(await import(${JSON.stringify(pathToFileURL(join(DIST, 'src/identity/fetch-key-set.js')).href)})).fetchKeySet('https://issuer.example/jwks.json')`;
+      const env = { ...process.env, NODE_USE_ENV_PROXY: '1', HTTPS_PROXY: `http://127.0.0.1:${port}` };
+      const asking = promisify(execFile)(process.execPath, ['--input-type=module', '-e', `await ${script}`], { env });
+      await expect(asking).rejects.toThrow('Error: Proxy response (403)');
+      proxy.close();
+    },
+  );
 
   it.each([
     ['nothing comes', answers.nothing],
