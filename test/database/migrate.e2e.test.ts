@@ -7,7 +7,7 @@ import { adminOptions, connect } from '../../src/database/data-source.js';
 import { withMigrationLock } from '../../src/database/migrate.js';
 import { makeAdmin } from '../support/admin.js';
 import { built } from '../support/built.js';
-import { makeDatabase } from '../support/database.js';
+import { makeDatabase, type TestDatabase } from '../support/database.js';
 
 it('a migration that fails while the connection of its lock is lost reports its own error and releases the lock', async () => {
   const database = await makeDatabase('empty');
@@ -32,42 +32,37 @@ it('a migration that cannot begin says why: a role without rights, a schema that
   const { migrate, migrationStatus } =
     await built<typeof import('../../src/database/migrate.js')>('src/database/migrate.js');
   const database = await makeDatabase('empty');
-  const role = `writer_${randomUUID().replaceAll('-', '')}`;
-  await database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'pw'`);
+  const { role, url, dropRole } = await makeRole(database, 'writer');
   await database.query(`REVOKE CREATE ON SCHEMA public FROM PUBLIC`);
-  const url = Object.assign(new URL(database.url), { username: role, password: 'pw' });
   const folder = inject('registrations');
 
-  await expect(migrate(url.href, folder)).rejects.toThrow(
+  await expect(migrate(url, folder)).rejects.toThrow(
     `the role "${role}" may not make tables in the schema "public"; make it the owner of the database, ` +
       `or GRANT CREATE ON SCHEMA "public" TO "${role}"`,
   );
-  expect((await migrationStatus(url.href, folder)).every(({ state }) => state === 'pending')).toBe(true);
+  expect((await migrationStatus(url, folder)).every(({ state }) => state === 'pending')).toBe(true);
   await database.query(`GRANT CREATE ON SCHEMA public TO ${role}`);
   await database.query(`ALTER ROLE ${role} SET default_transaction_read_only = on`);
-  await expect(migrate(url.href, folder)).rejects.toThrow('cannot execute CREATE TABLE in a read-only transaction');
+  await expect(migrate(url, folder)).rejects.toThrow('cannot execute CREATE TABLE in a read-only transaction');
   await database.query(`ALTER ROLE ${role} RESET default_transaction_read_only`);
   await database.query(`ALTER ROLE ${role} SET search_path = nowhere`);
-  await expect(migrate(url.href, folder)).rejects.toThrow(
+  await expect(migrate(url, folder)).rejects.toThrow(
     `the role "${role}" may use no schema of its search_path; make one, GRANT USAGE on it, or name another`,
   );
   await database.query('CREATE TABLE im_signature_migrations ()');
   await database.query(`ALTER ROLE ${role} RESET search_path`);
-  await expect(migrationStatus(url.href, folder)).rejects.toThrow(`needs SELECT on im_signature_migrations`);
+  await expect(migrationStatus(url, folder)).rejects.toThrow(`needs SELECT on im_signature_migrations`);
 
-  await database.query(`DROP OWNED BY ${role}`);
-  await database.query(`DROP ROLE ${role}`);
+  await dropRole();
   await database.drop();
 });
 
 it('a role that does not see the schema, or not every row, is told so, and not to migrate', async () => {
   const { requireMigrated } = await built<typeof import('../../src/database/migrate.js')>('src/database/migrate.js');
   const database = await makeDatabase('migrated');
-  const role = `reader_${randomUUID().replaceAll('-', '')}`;
-  const url = Object.assign(new URL(database.url), { username: role, password: 'pw' }).href;
+  const { role, url, dropRole } = await makeRole(database, 'reader');
   const check = () => requireMigrated(url, inject('registrations'));
 
-  await database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'pw'`);
   await database.query(`GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${role}`);
   await expect(check()).resolves.toBeUndefined();
   await database.query('ALTER TABLE client_bans ENABLE ROW LEVEL SECURITY');
@@ -84,8 +79,7 @@ it('a role that does not see the schema, or not every row, is told so, and not t
   await database.query(`REVOKE USAGE ON SCHEMA im FROM ${role}, PUBLIC`);
   await expect(check()).rejects.toThrow(`the role "${role}" needs USAGE on the schema im`);
 
-  await database.query(`DROP OWNED BY ${role}`);
-  await database.query(`DROP ROLE ${role}`);
+  await dropRole();
   await database.drop();
 });
 
@@ -93,9 +87,7 @@ it('beside the tables in public, a schema of the name of the role gets no second
   const { migrate, requireMigrated } =
     await built<typeof import('../../src/database/migrate.js')>('src/database/migrate.js');
   const database = await makeDatabase('migrated');
-  const role = `owner_${randomUUID().replaceAll('-', '')}`;
-  const url = Object.assign(new URL(database.url), { username: role, password: 'pw' }).href;
-  await database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'pw'`);
+  const { role, url, dropRole } = await makeRole(database, 'owner');
   await database.query(`GRANT ALL ON ALL TABLES IN SCHEMA public TO ${role}`);
   await database.query(`CREATE SCHEMA ${role} AUTHORIZATION ${role}`);
 
@@ -106,8 +98,7 @@ it('beside the tables in public, a schema of the name of the role gets no second
   expect(await migrate(url, inject('registrations'))).toEqual([]);
   await expect(requireMigrated(url, inject('registrations'))).resolves.toBeUndefined();
 
-  await database.query(`DROP OWNED BY ${role}`);
-  await database.query(`DROP ROLE ${role}`);
+  await dropRole();
   await database.drop();
 });
 
@@ -115,9 +106,7 @@ it('a role without USAGE on the schema of the tables gets no second set of them 
   const { lastMigration, migrate, migrationStatus } =
     await built<typeof import('../../src/database/migrate.js')>('src/database/migrate.js');
   const database = await makeDatabase('migrated');
-  const role = `runner_${randomUUID().replaceAll('-', '')}`;
-  const url = Object.assign(new URL(database.url), { username: role, password: 'pw' }).href;
-  await database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'pw'`);
+  const { role, url, dropRole } = await makeRole(database, 'runner');
   await database.query('ALTER SCHEMA public RENAME TO im');
   await database.query('REVOKE USAGE ON SCHEMA im FROM PUBLIC');
   await database.query(`CREATE SCHEMA public AUTHORIZATION ${role}`);
@@ -129,8 +118,7 @@ it('a role without USAGE on the schema of the tables gets no second set of them 
       );
     }
   }
-  await database.query(`DROP OWNED BY ${role}`);
-  await database.query(`DROP ROLE ${role}`);
+  await dropRole();
   await database.drop();
 });
 
@@ -178,17 +166,15 @@ it('where another application has a table, a type or a sequence of the same name
 
 it('migrate by a role that only reads asks for the owner, and not for another migration', async () => {
   const database = await makeDatabase('migrated');
-  const role = `reader_${randomUUID().replaceAll('-', '')}`;
-  await database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'pw'`);
+  const { role, url, dropRole } = await makeRole(database, 'reader');
   await database.query(`GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${role}`);
-  const url = Object.assign(new URL(database.url), { username: role, password: 'pw' }).href;
   const admin = await makeAdmin({ DATABASE_URL: url, SECRETS_KEY: `k:${randomBytes(32).toString('base64')}` });
   await writeFile(join(admin.migrations, '1999999999999-note.mjs'), NOTE);
   expect(await admin.fails(['migrate'])).toMatch(
     /Note1999999999999 fails \(must be owner of table client_bans\); it is rolled back, 0 before it applied: run it as the role that owns the tables$/,
   );
   await admin.remove();
-  await database.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+  await dropRole();
   await database.drop();
 });
 
@@ -228,3 +214,12 @@ it('behind a backup that holds a lock, migrate waits and says so, while requests
   await admin.remove();
   await database.drop();
 });
+
+/** A role of its own that may log in. */
+async function makeRole(database: TestDatabase, kind: string) {
+  const role = `${kind}_${randomUUID().replaceAll('-', '')}`;
+  await database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'pw'`);
+  const url = Object.assign(new URL(database.url), { username: role, password: 'pw' }).href;
+  const dropRole = () => database.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+  return { role, url, dropRole };
+}
